@@ -1,0 +1,1 @@
+//! The edit engine of retouch: diffusers-layout models, samplers and the step machine on LibTorch.
