@@ -1,1 +1,10 @@
 //! The edit engine of retouch: diffusers-layout models, samplers and the step machine on LibTorch.
+
+mod config;
+mod error;
+pub mod models;
+mod nn;
+mod weights;
+
+pub use error::{Error, Result};
+pub use weights::{Checkpoint, LoadReport};

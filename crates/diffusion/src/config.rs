@@ -1,0 +1,158 @@
+//! Strict reading of a component's `config.json`: every field is honoured or refused by name.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// Largest `config.json` that is read.
+const MAX_CONFIG_BYTES: u64 = 4 << 20;
+
+/// A JSON object whose fields are taken one by one; [`ConfigReader::finish`] refuses what is left.
+pub(crate) struct ConfigReader {
+    path: PathBuf,
+    fields: Map<String, Value>,
+}
+
+impl ConfigReader {
+    /// Reads the object in `path`.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let length = std::fs::metadata(path).map_err(|e| Error::model_file(path, e))?.len();
+        if length > MAX_CONFIG_BYTES {
+            return Err(Error::ConfigField {
+                path: path.to_owned(),
+                field: "(whole file)".into(),
+                value: format!("{length} bytes"),
+                expected: format!("at most {MAX_CONFIG_BYTES} bytes"),
+            });
+        }
+        let text = std::fs::read(path).map_err(|e| Error::model_file(path, e))?;
+        let fields = serde_json::from_slice(&text)
+            .map_err(|source| Error::ConfigJson { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), fields })
+    }
+
+    /// The file that is read.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes a field as raw JSON; `null` counts as absent.
+    pub(crate) fn take(&mut self, field: &str) -> Option<Value> {
+        self.fields.shift_remove(field).filter(|v| !v.is_null())
+    }
+
+    /// An error that names `field`.
+    pub(crate) fn refuse(&self, field: &str, value: &Value, expected: impl Into<String>) -> Error {
+        let mut value = value.to_string();
+        if value.len() > 120 {
+            let cut = (0..=120).rev().find(|&i| value.is_char_boundary(i)).unwrap_or(0);
+            value.truncate(cut);
+            value.push('…');
+        }
+        Error::ConfigField { path: self.path.clone(), field: field.into(), value, expected: expected.into() }
+    }
+
+    fn parse<T>(
+        &mut self,
+        field: &str,
+        default: T,
+        expected: &str,
+        f: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T> {
+        match self.take(field) {
+            None => Ok(default),
+            Some(value) => f(&value).ok_or_else(|| self.refuse(field, &value, expected)),
+        }
+    }
+
+    /// A positive size of at most 2^20.
+    pub(crate) fn size(&mut self, field: &str, default: i64) -> Result<i64> {
+        self.parse(field, default, "a whole number from 1 to 1048576", size)
+    }
+
+    /// A list of positive sizes; a single number stands for a list of `n` equal ones.
+    pub(crate) fn sizes(&mut self, field: &str, default: i64, n: usize) -> Result<Vec<i64>> {
+        let expected = format!("a whole number from 1 to 1048576, or a list of {n} such numbers");
+        self.parse(field, vec![default; n], &expected, |value| match value {
+            Value::Array(items) if items.len() == n => items.iter().map(size).collect(),
+            Value::Array(_) => None,
+            one => size(one).map(|s| vec![s; n]),
+        })
+    }
+
+    /// A list of 1 to 16 positive sizes.
+    pub(crate) fn size_list(&mut self, field: &str, default: &[i64]) -> Result<Vec<i64>> {
+        self.parse(field, default.to_vec(), "a list of 1 to 16 whole numbers from 1 to 1048576", |value| {
+            let items = value.as_array().filter(|a| (1..=16).contains(&a.len()))?;
+            items.iter().map(size).collect()
+        })
+    }
+
+    /// A finite number.
+    pub(crate) fn number(&mut self, field: &str, default: f64) -> Result<f64> {
+        self.parse(field, default, "a finite number", |v| v.as_f64().filter(|x| x.is_finite()))
+    }
+
+    /// One of a few whole numbers.
+    pub(crate) fn choice_number(&mut self, field: &str, default: i64, allowed: &[i64]) -> Result<i64> {
+        let expected = format!("one of {allowed:?}");
+        self.parse(field, default, &expected, |v| v.as_i64().filter(|n| allowed.contains(n)))
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, field: &str, default: bool) -> Result<bool> {
+        self.parse(field, default, "true or false", Value::as_bool)
+    }
+
+    /// A list of 1 to 16 strings.
+    pub(crate) fn strings(&mut self, field: &str, default: &[&str]) -> Result<Vec<String>> {
+        let default = default.iter().map(|&s| s.to_owned()).collect();
+        self.parse(field, default, "a list of 1 to 16 strings", |value| {
+            let items = value.as_array().filter(|a| (1..=16).contains(&a.len()))?;
+            items.iter().map(|v| v.as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// One of the named choices.
+    pub(crate) fn choice<T: Copy>(&mut self, field: &str, default: &str, choices: &[(&str, T)]) -> Result<T> {
+        let value = self.take(field).unwrap_or_else(|| Value::from(default));
+        let found = value.as_str().and_then(|s| choices.iter().find(|(name, _)| *name == s));
+        found.map(|(_, choice)| *choice).ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+            self.refuse(field, &value, format!("one of {}", names.join(", ")))
+        })
+    }
+
+    /// A field that may be absent, `null` or equal to one of `allowed`, and nothing else.
+    pub(crate) fn only(&mut self, field: &str, allowed: &[Value]) -> Result<()> {
+        match self.take(field) {
+            Some(value) if !allowed.contains(&value) => {
+                let allowed: Vec<_> = allowed.iter().map(Value::to_string).collect();
+                let expected = if allowed.is_empty() { "null".to_owned() } else { allowed.join(" or ") };
+                Err(self.refuse(field, &value, format!("only {expected}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Drops fields that describe the file or its training and change no forward pass.
+    pub(crate) fn ignore(&mut self, fields: &[&str]) {
+        for field in fields {
+            self.fields.shift_remove(*field);
+        }
+    }
+
+    /// Refuses the first field that nobody took; names with a leading underscore are notes.
+    pub(crate) fn finish(self) -> Result<()> {
+        match self.fields.iter().find(|(name, value)| !name.starts_with('_') && !value.is_null()) {
+            None => Ok(()),
+            Some((name, value)) => Err(self.refuse(name, value, "this field is not known")),
+        }
+    }
+}
+
+fn size(value: &Value) -> Option<i64> {
+    value.as_i64().filter(|n| (1..=1 << 20).contains(n))
+}

@@ -1,0 +1,199 @@
+//! What can go wrong in the engine, each kind with a stable code.
+
+use std::path::{Path, PathBuf};
+
+/// Result of the engine's fallible operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of the engine. [`Error::code`] is stable; the text may be improved at any time.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of a model folder cannot be read.
+    #[error("cannot read {}: check that the model folder is complete and readable", path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A model folder lacks a part.
+    #[error("{} has no {what}: {hint}", folder.display())]
+    ModelIncomplete {
+        /// The folder that was searched.
+        folder: PathBuf,
+        /// The part that is missing.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A JSON file is not JSON, or not the expected object.
+    #[error("{} is not a valid JSON object", path.display())]
+    ConfigJson {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A field of a configuration has a value that is not supported.
+    #[error("{}: field `{field}` has the value {value}, which is not supported: {expected}", path.display())]
+    ConfigField {
+        /// The file.
+        path: PathBuf,
+        /// The field's name.
+        field: String,
+        /// Its value as JSON.
+        value: String,
+        /// What is supported.
+        expected: String,
+    },
+    /// A checkpoint is damaged.
+    #[error("{} is not a usable safetensors file: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The tensors of a checkpoint do not fit the configuration.
+    #[error("{} does not fit its config.json: {}", path.display(), problems.join("; "))]
+    Tensors {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// One line for each missing, wrong-shaped or non-finite tensor.
+        problems: Vec<String>,
+    },
+    /// The tokenizer cannot be loaded or run.
+    #[error("tokenizer in {}: {reason}", path.display())]
+    Tokenizer {
+        /// The tokenizer's folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A request has a parameter outside of what is possible.
+    #[error("parameter `{name}` is {value}: {expected}")]
+    Parameter {
+        /// The parameter's name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is possible.
+        expected: String,
+    },
+    /// LibTorch refused an operation.
+    #[error("{operation} failed in LibTorch: {message}")]
+    Torch {
+        /// What was being done.
+        operation: &'static str,
+        /// The first line of LibTorch's message.
+        message: String,
+    },
+    /// The device has no memory left for the operation.
+    #[error("{operation} ran out of memory on the device: use a smaller size, fewer rows or another dtype")]
+    OutOfMemory {
+        /// What was being done.
+        operation: &'static str,
+    },
+    /// A row's latents became NaN or infinite.
+    #[error("row {row} became non-finite at forward {forward}{}", hint.as_deref().map(|h| format!(": {h}")).unwrap_or_default())]
+    NonFinite {
+        /// The row.
+        row: u64,
+        /// The forward after which it was seen.
+        forward: usize,
+        /// The tensor to blame, where the weights themselves are non-finite.
+        hint: Option<String>,
+    },
+    /// No row or unit of that id is in the engine.
+    #[error("no row {0} in this engine: it was taken, canceled or never admitted")]
+    UnknownRow(u64),
+    /// An exported row cannot be read.
+    #[error("exported row is unusable: {0}")]
+    Export(String),
+    /// Something other than a model's file cannot be read or written.
+    #[error("cannot {operation} {}", path.display())]
+    File {
+        /// "read" or "write".
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// A stable, machine-readable name of the kind of error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::ModelFile { .. } => "model_file_unreadable",
+            Error::ModelIncomplete { .. } => "model_incomplete",
+            Error::ConfigJson { .. } => "model_config_invalid",
+            Error::ConfigField { .. } => "model_config_unsupported",
+            Error::Checkpoint { .. } => "model_checkpoint_corrupt",
+            Error::Tensors { .. } => "model_tensors_mismatch",
+            Error::Tokenizer { .. } => "model_tokenizer_invalid",
+            Error::Parameter { .. } => "parameter_invalid",
+            Error::Torch { .. } => "engine_failure",
+            Error::OutOfMemory { .. } => "out_of_memory",
+            Error::NonFinite { .. } => "row_non_finite",
+            Error::UnknownRow(_) => "row_unknown",
+            Error::Export(_) => "row_export_invalid",
+            Error::File { .. } => "file_inaccessible",
+        }
+    }
+
+    pub(crate) fn model_file(path: &Path, source: std::io::Error) -> Self {
+        Error::ModelFile { path: path.to_owned(), source }
+    }
+
+    /// Names what LibTorch reported while doing `operation`.
+    pub(crate) fn torch(operation: &'static str, message: &str) -> Self {
+        if message.contains("out of memory") || message.contains("can't allocate memory") {
+            return Error::OutOfMemory { operation };
+        }
+        let message =
+            message.lines().find(|l| !l.trim().is_empty()).unwrap_or("no message").trim().to_owned();
+        Error::Torch { operation, message }
+    }
+}
+
+/// Runs `f`, turning a panic of tch (LibTorch's exceptions surface so) into a named error.
+///
+/// The default panic hook still prints; the engine's thread installs [`quiet_panics`] once.
+pub(crate) fn contain<T>(operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    CONTAINED.with(|c| c.set(c.get() + 1));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+    CONTAINED.with(|c| c.set(c.get() - 1));
+    match result {
+        Ok(result) => result,
+        Err(payload) => {
+            let message = payload
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| payload.downcast_ref::<&str>().copied())
+                .unwrap_or("a panic without a message");
+            Err(Error::torch(operation, message))
+        }
+    }
+}
+
+thread_local! {
+    static CONTAINED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Keeps panics that [`contain`] turns into errors off standard error. Idempotent.
+pub(crate) fn quiet_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if CONTAINED.with(std::cell::Cell::get) == 0 {
+                previous(info);
+            }
+        }));
+    });
+}

@@ -1,0 +1,162 @@
+//! `UNet2DConditionModel`: Stable Diffusion 1.x, 2.x, and the 8-channel InstructPix2Pix form.
+//!
+//! Source: diffusers v0.42.1 `models/unets/unet_2d_condition.py`, `unet_2d_blocks.py`.
+
+mod blocks;
+mod config;
+mod time;
+mod transformer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tch::{Device, Kind, Tensor};
+
+pub use config::UNetConfig;
+pub use transformer::{AttentionMap, TextKv};
+
+use crate::error::{Result, contain};
+use crate::models::resnet::ResnetConfig;
+use crate::nn::{Conv2d, GroupNorm, channels_last};
+use crate::weights::{Checkpoint, LoadReport, Scope, Weights};
+use blocks::{DownBlock, MidBlock, UpBlock};
+use time::TimeEmbedding;
+use transformer::CrossAttention;
+
+/// The denoising network. Every row of a batch has its own timestep.
+pub struct UNet {
+    config: UNetConfig,
+    conv_in: Conv2d,
+    time_embedding: TimeEmbedding,
+    down_blocks: Vec<DownBlock>,
+    mid_block: MidBlock,
+    up_blocks: Vec<UpBlock>,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+    device: Device,
+    kind: Kind,
+    _checkpoint: Arc<Checkpoint>,
+}
+
+impl UNet {
+    /// Loads `folder/config.json` and the checkpoint beside it.
+    pub fn load(
+        folder: &Path,
+        variant: Option<&str>,
+        device: Device,
+        kind: Kind,
+    ) -> Result<(Self, LoadReport)> {
+        let config = UNetConfig::from_file(&folder.join("config.json"))?;
+        let checkpoint = Arc::new(Checkpoint::open(folder, "diffusion_pytorch_model", variant)?);
+        contain("loading the UNet", || {
+            let weights = Weights::new(checkpoint.clone(), device, kind);
+            let unet = tch::no_grad(|| Self::new(&weights.root(), config, checkpoint));
+            Ok((unet, weights.finish()?))
+        })
+    }
+
+    fn new(at: &Scope, config: UNetConfig, checkpoint: Arc<Checkpoint>) -> Self {
+        let c = &config;
+        let resnet = ResnetConfig {
+            groups: c.norm_num_groups,
+            eps: c.norm_eps,
+            act: c.act_fn,
+            time: Some(c.time_embed_dim),
+        };
+        let first = c.block_out_channels[0];
+        let down_blocks =
+            (0..c.levels()).map(|i| DownBlock::new(&(at / "down_blocks" / i), c, i, &resnet)).collect();
+        let up_blocks =
+            (0..c.levels()).map(|i| UpBlock::new(&(at / "up_blocks" / i), c, i, &resnet)).collect();
+        Self {
+            conv_in: Conv2d::new(
+                &(at / "conv_in"),
+                c.in_channels,
+                first,
+                c.conv_in_kernel,
+                1,
+                (c.conv_in_kernel - 1) / 2,
+            ),
+            time_embedding: TimeEmbedding::new(&(at / "time_embedding"), c),
+            down_blocks,
+            mid_block: MidBlock::new(&(at / "mid_block"), c, &resnet),
+            up_blocks,
+            conv_norm_out: GroupNorm::new(&(at / "conv_norm_out"), first, c.norm_num_groups, c.norm_eps),
+            conv_out: Conv2d::new(
+                &(at / "conv_out"),
+                first,
+                c.out_channels,
+                c.conv_out_kernel,
+                1,
+                (c.conv_out_kernel - 1) / 2,
+            ),
+            device: at.device(),
+            kind: at.kind(),
+            config,
+            _checkpoint: checkpoint,
+        }
+    }
+
+    /// The configuration that the network was built from.
+    pub fn config(&self) -> &UNetConfig {
+        &self.config
+    }
+
+    /// The checkpoint that the weights came from.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self._checkpoint
+    }
+
+    /// Device of the weights.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Type of the weights and of the forward pass.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Keys and values of every cross-attention for `text [p, n, cross_attention_dim]`: constant over all steps.
+    pub fn text_kv(&self, text: &Tensor) -> TextKv {
+        let text = text.to_device(self.device).to_kind(self.kind);
+        TextKv(self.cross_attentions().map(|attention| attention.keys_values(&text)).collect())
+    }
+
+    fn cross_attentions(&self) -> impl Iterator<Item = &CrossAttention> {
+        let down = self.down_blocks.iter().flat_map(DownBlock::cross_attentions);
+        let up = self.up_blocks.iter().flat_map(UpBlock::cross_attentions);
+        down.chain(self.mid_block.cross_attentions()).chain(up)
+    }
+
+    /// One forward pass.
+    ///
+    /// `sample [b, in_channels, h, w]`, `timesteps [b]` float32 (they may differ between rows and be fractional), `text`
+    /// with `b` rows; result `[b, out_channels, h, w]` in the network's type. `map` redirects self-attention between
+    /// rows and costs nothing when absent.
+    pub fn forward(
+        &self,
+        sample: &Tensor,
+        timesteps: &Tensor,
+        text: &TextKv,
+        map: Option<&AttentionMap>,
+    ) -> Tensor {
+        let mut sample = channels_last(&sample.to_device(self.device).to_kind(self.kind));
+        if self.config.center_input_sample {
+            sample = sample * 2.0 - 1.0;
+        }
+        // Every residual block takes the activated embedding: activate it once.
+        let temb = self.config.act_fn.consume(self.time_embedding.forward(timesteps, self.kind));
+        let mut text = text.0.iter();
+        let mut x = self.conv_in.forward(&sample);
+        let mut skips = vec![x.shallow_clone()];
+        for block in &self.down_blocks {
+            x = block.forward(&x, &temb, &mut text, map, &mut skips);
+        }
+        x = self.mid_block.forward(&x, &temb, &mut text, map);
+        for block in &self.up_blocks {
+            x = block.forward(&x, &temb, &mut text, map, &mut skips);
+        }
+        self.conv_out.forward(&self.config.act_fn.consume(self.conv_norm_out.forward(&x)))
+    }
+}

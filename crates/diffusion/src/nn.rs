@@ -1,0 +1,186 @@
+//! The layers that all models share. Activations are channels-last, `[b, c, h, w]` by shape.
+
+use tch::{Kind, Tensor};
+
+use crate::weights::Scope;
+
+/// `y = x·Wᵀ + b` over the last dimension.
+pub(crate) struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    pub(crate) fn new(at: &Scope, inputs: i64, outputs: i64, bias: bool) -> Self {
+        let weight = at.get("weight", &[outputs, inputs]);
+        Self { weight, bias: bias.then(|| at.get("bias", &[outputs])) }
+    }
+
+    /// A 1×1 convolution `[outputs, inputs, 1, 1]` as the linear layer that it is on channels-last data.
+    pub(crate) fn pointwise(at: &Scope, inputs: i64, outputs: i64) -> Self {
+        let weight = at.get("weight", &[outputs, inputs, 1, 1]).reshape([outputs, inputs]);
+        Self { weight, bias: Some(at.get("bias", &[outputs])) }
+    }
+
+    /// Several bias-free layers with the same input as one product; their outputs lie side by side.
+    pub(crate) fn fused(at: &[Scope], inputs: i64, outputs: i64) -> Self {
+        let weights: Vec<_> = at.iter().map(|s| s.get("weight", &[outputs, inputs])).collect();
+        Self { weight: Tensor::cat(&weights, 0), bias: None }
+    }
+
+    /// `[.., inputs]` to `[.., outputs]`.
+    pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, self.bias.as_ref())
+    }
+}
+
+/// A two-dimensional convolution.
+pub(crate) struct Conv2d {
+    weight: Tensor,
+    bias: Tensor,
+    stride: i64,
+    padding: i64,
+}
+
+impl Conv2d {
+    /// A convolution of `kernel`², padded by `padding` on every side.
+    pub(crate) fn new(at: &Scope, inputs: i64, outputs: i64, kernel: i64, stride: i64, padding: i64) -> Self {
+        let weight = channels_last(&at.get("weight", &[outputs, inputs, kernel, kernel]));
+        Self { weight, bias: at.get("bias", &[outputs]), stride, padding }
+    }
+
+    /// A 3×3 convolution that keeps the size.
+    pub(crate) fn same3(at: &Scope, inputs: i64, outputs: i64) -> Self {
+        Self::new(at, inputs, outputs, 3, 1, 1)
+    }
+
+    /// `[b, inputs, h, w]` to `[b, outputs, h', w']`.
+    pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
+        x.conv2d(&self.weight, Some(&self.bias), [self.stride; 2], [self.padding; 2], [1, 1], 1)
+    }
+}
+
+/// Normalisation over groups of channels.
+pub(crate) struct GroupNorm {
+    weight: Tensor,
+    bias: Tensor,
+    groups: i64,
+    eps: f64,
+}
+
+impl GroupNorm {
+    pub(crate) fn new(at: &Scope, channels: i64, groups: i64, eps: f64) -> Self {
+        Self { weight: at.get("weight", &[channels]), bias: at.get("bias", &[channels]), groups, eps }
+    }
+
+    /// `[b, c, h, w]` to the same.
+    pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
+        x.group_norm(self.groups, Some(&self.weight), Some(&self.bias), self.eps, true)
+    }
+}
+
+/// Normalisation over the last dimension.
+pub(crate) struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    size: i64,
+    eps: f64,
+}
+
+impl LayerNorm {
+    pub(crate) fn new(at: &Scope, size: i64, eps: f64) -> Self {
+        Self { weight: at.get("weight", &[size]), bias: at.get("bias", &[size]), size, eps }
+    }
+
+    /// `[.., size]` to the same.
+    pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
+        x.layer_norm([self.size], Some(&self.weight), Some(&self.bias), self.eps, true)
+    }
+}
+
+/// Activation functions by the names that configurations use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activation {
+    Silu,
+    Gelu,
+    QuickGelu,
+    Relu,
+    Mish,
+}
+
+impl Activation {
+    /// Names that diffusers' `act_fn` may have.
+    pub(crate) const DIFFUSERS: [(&'static str, Activation); 5] = [
+        ("silu", Activation::Silu),
+        ("swish", Activation::Silu),
+        ("gelu", Activation::Gelu),
+        ("relu", Activation::Relu),
+        ("mish", Activation::Mish),
+    ];
+
+    /// Names that transformers' CLIP `hidden_act` may have.
+    pub(crate) const CLIP: [(&'static str, Activation); 2] =
+        [("quick_gelu", Activation::QuickGelu), ("gelu", Activation::Gelu)];
+
+    pub(crate) fn forward(self, x: &Tensor) -> Tensor {
+        match self {
+            Activation::Silu => x.silu(),
+            Activation::Gelu => x.gelu("none"),
+            Activation::QuickGelu => x * (x * 1.702).sigmoid(),
+            Activation::Relu => x.relu(),
+            Activation::Mish => x.mish(),
+        }
+    }
+
+    /// The activation of a tensor that nobody else holds.
+    pub(crate) fn consume(self, mut x: Tensor) -> Tensor {
+        match self {
+            Activation::Silu if !x.requires_grad() => x.silu_(),
+            _ => self.forward(&x),
+        }
+    }
+}
+
+/// The same values with channels innermost in memory, `[b, c, h, w]` by shape.
+pub(crate) fn channels_last(x: &Tensor) -> Tensor {
+    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}
+
+/// `[b, c, h, w]` as tokens `[b, h·w, c]`; free of copies where `x` is channels-last.
+pub(crate) fn to_tokens(x: &Tensor) -> Tensor {
+    let (b, c, h, w) = dims4(x);
+    x.permute([0, 2, 3, 1]).reshape([b, h * w, c])
+}
+
+/// Tokens `[b, h·w, c]` as channels-last `[b, c, h, w]`.
+pub(crate) fn from_tokens(x: &Tensor, h: i64, w: i64) -> Tensor {
+    let size = x.size();
+    x.view([size[0], h, w, size[2]]).permute([0, 3, 1, 2])
+}
+
+/// Softmax attention: `q [b, heads, n, d]`, `k` and `v [b, heads, m, d]` to `[b, n, heads·d]`.
+///
+/// With `upcast`, the product of 16-bit queries and keys is taken in float32, as SD 2.x at 768 px needs.
+pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, causal: bool, upcast: bool) -> Tensor {
+    let sdpa = |q: &Tensor, k: &Tensor, v: &Tensor| {
+        Tensor::scaled_dot_product_attention(q, k, v, None::<&Tensor>, 0.0, causal, None, false)
+    };
+    let out = if upcast && q.kind() != Kind::Float {
+        let f = |x: &Tensor| x.to_kind(Kind::Float);
+        sdpa(&f(q), &f(k), &f(v)).to_kind(q.kind())
+    } else {
+        sdpa(q, k, v)
+    };
+    out.transpose(1, 2).flatten(2, 3)
+}
+
+/// `[b, n, heads·d]` as `[b, heads, n, d]`, without a copy.
+pub(crate) fn split_heads(x: &Tensor, heads: i64) -> Tensor {
+    let size = x.size();
+    x.view([size[0], size[1], heads, size[2] / heads]).transpose(1, 2)
+}
+
+/// The four sizes of a tensor that is `[b, c, h, w]` by construction.
+pub(crate) fn dims4(x: &Tensor) -> (i64, i64, i64, i64) {
+    x.size4().expect("a four-dimensional tensor by construction")
+}
