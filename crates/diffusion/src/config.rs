@@ -12,6 +12,8 @@ const MAX_CONFIG_BYTES: u64 = 4 << 20;
 /// A JSON object whose fields are taken one by one; [`ConfigReader::finish`] refuses what is left.
 pub(crate) struct ConfigReader {
     path: PathBuf,
+    /// Where the object lies in the file: empty, or `text_config.` and the like.
+    within: String,
     fields: Map<String, Value>,
 }
 
@@ -30,7 +32,22 @@ impl ConfigReader {
         let text = std::fs::read(path).map_err(|e| Error::model_file(path, e))?;
         let fields = serde_json::from_slice(&text)
             .map_err(|source| Error::ConfigJson { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), fields })
+        Ok(Self { path: path.to_owned(), within: String::new(), fields })
+    }
+
+    /// Takes the object `field` to be read on its own; errors then name `field.name`. Absent is like empty.
+    pub(crate) fn nested(&mut self, field: &str) -> Result<Self> {
+        let fields = match self.take(field) {
+            None => Map::new(),
+            Some(Value::Object(fields)) => fields,
+            Some(other) => return Err(self.refuse(field, &other, "an object")),
+        };
+        Ok(Self { path: self.path.clone(), within: format!("{}{field}.", self.within), fields })
+    }
+
+    /// Whether `field` is there and not `null`.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.fields.get(field).is_some_and(|v| !v.is_null())
     }
 
     /// The file that is read.
@@ -51,7 +68,8 @@ impl ConfigReader {
             value.truncate(cut);
             value.push('…');
         }
-        Error::ConfigField { path: self.path.clone(), field: field.into(), value, expected: expected.into() }
+        let field = format!("{}{field}", self.within);
+        Error::ConfigField { path: self.path.clone(), field, value, expected: expected.into() }
     }
 
     fn parse<T>(

@@ -4,6 +4,7 @@ mod config;
 mod error;
 pub mod models;
 mod nn;
+pub mod tokenizer;
 mod weights;
 
 pub use error::{Error, Result};

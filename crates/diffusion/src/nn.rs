@@ -22,10 +22,14 @@ impl Linear {
         Self { weight, bias: Some(at.get("bias", &[outputs])) }
     }
 
-    /// Several bias-free layers with the same input as one product; their outputs lie side by side.
-    pub(crate) fn fused(at: &[Scope], inputs: i64, outputs: i64) -> Self {
-        let weights: Vec<_> = at.iter().map(|s| s.get("weight", &[outputs, inputs])).collect();
-        Self { weight: Tensor::cat(&weights, 0), bias: None }
+    /// Several layers with the same input as one product; their outputs lie side by side.
+    pub(crate) fn fused(at: &[Scope], inputs: i64, outputs: i64, bias: bool) -> Self {
+        let side_by_side = |name: &str, shape: &[i64]| {
+            let parts: Vec<_> = at.iter().map(|s| s.get(name, shape)).collect();
+            if at.iter().all(Scope::intact) { Tensor::cat(&parts, 0) } else { parts[0].shallow_clone() }
+        };
+        let weight = side_by_side("weight", &[outputs, inputs]);
+        Self { weight, bias: bias.then(|| side_by_side("bias", &[outputs])) }
     }
 
     /// `[.., inputs]` to `[.., outputs]`.
@@ -37,7 +41,7 @@ impl Linear {
 /// A two-dimensional convolution.
 pub(crate) struct Conv2d {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
     stride: i64,
     padding: i64,
 }
@@ -45,8 +49,19 @@ pub(crate) struct Conv2d {
 impl Conv2d {
     /// A convolution of `kernel`², padded by `padding` on every side.
     pub(crate) fn new(at: &Scope, inputs: i64, outputs: i64, kernel: i64, stride: i64, padding: i64) -> Self {
-        let weight = channels_last(&at.get("weight", &[outputs, inputs, kernel, kernel]));
-        Self { weight, bias: at.get("bias", &[outputs]), stride, padding }
+        let weight = Self::weight(at, [outputs, inputs, kernel, kernel]);
+        Self { weight, bias: Some(at.get("bias", &[outputs])), stride, padding }
+    }
+
+    /// Non-overlapping patches of `size`² without a bias; an incomplete patch at the right or bottom is left out.
+    pub(crate) fn patches(at: &Scope, inputs: i64, outputs: i64, size: i64) -> Self {
+        let weight = Self::weight(at, [outputs, inputs, size, size]);
+        Self { weight, bias: None, stride: size, padding: 0 }
+    }
+
+    fn weight(at: &Scope, shape: [i64; 4]) -> Tensor {
+        let weight = at.get("weight", &shape);
+        if at.intact() { channels_last(&weight) } else { weight }
     }
 
     /// A 3×3 convolution that keeps the size.
@@ -56,7 +71,28 @@ impl Conv2d {
 
     /// `[b, inputs, h, w]` to `[b, outputs, h', w']`.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
-        x.conv2d(&self.weight, Some(&self.bias), [self.stride; 2], [self.padding; 2], [1, 1], 1)
+        x.conv2d(&self.weight, self.bias.as_ref(), [self.stride; 2], [self.padding; 2], [1, 1], 1)
+    }
+}
+
+/// A table of one vector per token or position.
+pub(crate) struct Embedding {
+    weight: Tensor,
+}
+
+impl Embedding {
+    pub(crate) fn new(at: &Scope, entries: i64, width: i64) -> Self {
+        Self { weight: at.get("weight", &[entries, width]) }
+    }
+
+    /// `ids [b, n]` int64, each below the number of entries, to `[b, n, width]`.
+    pub(crate) fn forward(&self, ids: &Tensor) -> Tensor {
+        Tensor::embedding(&self.weight, ids, -1, false, false)
+    }
+
+    /// The first `n` entries, `[n, width]`.
+    pub(crate) fn first(&self, n: i64) -> Tensor {
+        self.weight.narrow(0, 0, n)
     }
 }
 

@@ -81,6 +81,11 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// The folder that the files lie in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Bytes of all tensors as stored.
     pub fn stored_bytes(&self) -> u64 {
         self.entries.values().map(|e| e.length as u64).sum()
@@ -337,6 +342,16 @@ impl Scope<'_> {
     /// Whether the checkpoint holds `name` below this path.
     pub fn has(&self, name: &str) -> bool {
         self.weights.checkpoint.entries.contains_key(&format!("{}{name}", self.prefix))
+    }
+
+    /// Whether everything asked for so far was there. If not, loading ends in an error, and stand-ins need no copies.
+    pub fn intact(&self) -> bool {
+        self.weights.problems.borrow().is_empty()
+    }
+
+    /// Counts a tensor that some files carry and no forward pass needs as used.
+    pub fn ignore(&self, name: &str) {
+        self.weights.used.borrow_mut().insert(format!("{}{name}", self.prefix));
     }
 
     /// The device that weights are loaded to.

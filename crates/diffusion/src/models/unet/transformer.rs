@@ -63,7 +63,7 @@ impl SelfAttention {
     fn new(at: &Scope, width: i64, heads: i64, upcast: bool) -> Self {
         let parts = [at / "to_q", at / "to_k", at / "to_v"];
         let out = Linear::new(&(at / "to_out" / 0), width, width, true);
-        Self { qkv: Linear::fused(&parts, width, width), out, heads, upcast }
+        Self { qkv: Linear::fused(&parts, width, width, false), out, heads, upcast }
     }
 
     /// `[b, n, width]` to the same.

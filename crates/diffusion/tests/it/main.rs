@@ -1,0 +1,5 @@
+//! The engine against the reference libraries' outputs, and against hostile files.
+
+mod clip;
+mod fixtures;
+mod tokenizer;
