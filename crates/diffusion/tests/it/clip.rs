@@ -7,22 +7,18 @@ use retouch_diffusion::models::clip::{ClipConfig, ClipModel, ClipText, ClipTextC
 use retouch_diffusion::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
-use super::fixtures::{copy_of_fixture, goldens};
+use crate::fixture::{self, golden, goldens};
 
 /// Of max|Δ| / max(1, max|reference|), in float32.
 const TOLERANCE: f64 = 1e-4;
 
 fn expected() -> HashMap<String, Tensor> {
-    let tensors = Tensor::read_safetensors(goldens().join("clip.safetensors"));
-    tensors.expect("the golden file is readable").into_iter().collect()
+    golden("clip")
 }
 
 #[track_caller]
-fn assert_close(what: &str, actual: &Tensor, reference: &Tensor) {
-    assert_eq!(actual.size(), reference.size(), "{what}");
-    let largest = |x: &Tensor| x.to_kind(Kind::Double).abs().max().double_value(&[]);
-    let difference = largest(&(actual - reference)) / largest(reference).max(1.0);
-    assert!(difference <= TOLERANCE, "{what}: {difference:e}");
+fn assert_close(what: &str, result: &Tensor, reference: &Tensor) {
+    fixture::assert_close(what, result, reference, TOLERANCE);
 }
 
 fn text(folder: &Path) -> Result<ClipText> {
@@ -164,7 +160,7 @@ fn inputs_that_do_not_fit_are_named() {
 
 /// A copy of a fixture with `edit`ed configuration.
 fn edited(name: &str, edit: impl Fn(&mut serde_json::Value)) -> tempfile::TempDir {
-    let copy = copy_of_fixture(name);
+    let copy = fixture::copy(name);
     let path = copy.path().join("config.json");
     let text = std::fs::read(&path).expect("a fixture has a configuration");
     let mut config = serde_json::from_slice(&text).expect("a fixture's configuration is JSON");

@@ -1,5 +1,6 @@
-//! The engine against the reference libraries' outputs, and against hostile files.
+//! The engine against the reference libraries and against itself.
 
 mod clip;
-mod fixtures;
+mod fixture;
+mod models;
 mod tokenizer;

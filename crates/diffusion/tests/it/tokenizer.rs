@@ -7,7 +7,7 @@ use retouch_diffusion::Error;
 use retouch_diffusion::tokenizer::{MAX_TEXT_BYTES, Tokenizer};
 use serde::Deserialize;
 
-use super::fixtures::{copy_of_fixture, goldens};
+use crate::fixture::{copy, goldens};
 
 #[derive(Deserialize)]
 struct Cases {
@@ -81,7 +81,7 @@ fn reason(folder: &Path) -> String {
 
 /// Writes `text` over `file` in a copy of `fixture`; what loading says then.
 fn broken(fixture: &str, file: &str, text: &str) -> String {
-    let folder = copy_of_fixture(fixture);
+    let folder = copy(fixture);
     std::fs::write(folder.path().join(file), text).expect("the copy is writable");
     reason(folder.path())
 }
@@ -156,7 +156,7 @@ fn a_panicking_file_is_an_error() {
 fn missing_files_are_named() {
     let empty = tempfile::tempdir().unwrap();
     assert!(reason(empty.path()).contains("neither tokenizer.json nor both of vocab.json and merges.txt"));
-    let folder = copy_of_fixture("tokenizer_sd1");
+    let folder = copy("tokenizer_sd1");
     std::fs::remove_file(folder.path().join("merges.txt")).unwrap();
     assert!(reason(folder.path()).contains("merges.txt"));
     std::fs::create_dir(folder.path().join("merges.txt")).unwrap();
@@ -165,7 +165,7 @@ fn missing_files_are_named() {
 
 #[test]
 fn settings_are_optional() {
-    let folder = copy_of_fixture("tokenizer_sd1");
+    let folder = copy("tokenizer_sd1");
     let expected = Tokenizer::load(folder.path()).unwrap().encode("make the sky blue").unwrap();
     for file in ["tokenizer_config.json", "special_tokens_map.json"] {
         std::fs::remove_file(folder.path().join(file)).unwrap();
@@ -176,7 +176,7 @@ fn settings_are_optional() {
 
 #[test]
 fn a_length_without_limit_is_clips() {
-    let folder = copy_of_fixture("tokenizer_sd1");
+    let folder = copy("tokenizer_sd1");
     let text = r#"{"model_max_length": 1000000000000000019884624838656}"#;
     std::fs::write(folder.path().join("tokenizer_config.json"), text).unwrap();
     assert_eq!(Tokenizer::load(folder.path()).unwrap().model_max_length(), 77);

@@ -74,11 +74,10 @@ fn resnet_config(config: &VaeConfig) -> ResnetConfig {
     ResnetConfig { groups: config.norm_num_groups, eps: EPS, act: config.act_fn, time: None }
 }
 
-/// Norm, activation and convolution at the end of both halves.
+/// Norm, SiLU (whatever `act_fn` says, as in the reference) and convolution at the end of both halves.
 struct Head {
     norm: GroupNorm,
     conv: Conv2d,
-    act: Activation,
 }
 
 impl Head {
@@ -86,12 +85,11 @@ impl Head {
         Self {
             norm: GroupNorm::new(&(at / "conv_norm_out"), inputs, config.norm_num_groups, EPS),
             conv: Conv2d::same3(&(at / "conv_out"), inputs, outputs),
-            act: config.act_fn,
         }
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
-        self.conv.forward(&self.act.consume(self.norm.forward(x)))
+        self.conv.forward(&Activation::Silu.consume(self.norm.forward(x)))
     }
 }
 
