@@ -72,6 +72,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The sampler cannot be made from its configuration, or refused a step.
+    #[error(transparent)]
+    Sampler(#[from] crate::samplers::SamplerError),
     /// A request has a parameter outside of what is possible.
     #[error("parameter `{name}` is {value}: {expected}")]
     Parameter {
@@ -136,6 +139,7 @@ impl Error {
             Error::Checkpoint { .. } => "model_checkpoint_corrupt",
             Error::Tensors { .. } => "model_tensors_mismatch",
             Error::Tokenizer { .. } => "model_tokenizer_invalid",
+            Error::Sampler(e) => e.code(),
             Error::Parameter { .. } => "parameter_invalid",
             Error::Torch { .. } => "engine_failure",
             Error::OutOfMemory { .. } => "out_of_memory",

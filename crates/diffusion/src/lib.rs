@@ -1,11 +1,23 @@
 //! The edit engine of retouch: diffusers-layout models, samplers and the step machine on LibTorch.
+//!
+//! [`Model::load`] reads a model folder; [`Engine`] is the [`StepEngine`](retouch_ports::step_engine::StepEngine) that
+//! denoises rows with it; [`run`] makes one image.
 
 mod config;
+mod device;
 mod error;
 pub mod models;
 mod nn;
+mod pipeline;
+pub mod samplers;
 pub mod tokenizer;
 mod weights;
 
+pub use tch::{Device, Kind};
+
+pub use device::{parse_device, set_threads};
 pub use error::{Error, Result};
+pub use pipeline::{
+    ComponentInfo, Engine, EngineOptions, Family, LoadOptions, Model, ModelInfo, Progress, run,
+};
 pub use weights::{Checkpoint, LoadReport};

@@ -42,18 +42,18 @@ def noise(name: str, *shape: int) -> torch.Tensor:
     return torch.from_numpy(u * np.float32(np.sqrt(3.0)))
 
 
-def fill(model: torch.nn.Module) -> torch.nn.Module:
-    """Gives every parameter of `model` its fixture value."""
+def fill(model: torch.nn.Module, prefix: str = "") -> torch.nn.Module:
+    """Gives every parameter of `model` its fixture value; `prefix` leads its name in checkpoints."""
     with torch.no_grad():
         for name, tensor in model.named_parameters():
-            tensor.copy_(torch.from_numpy(np.ascontiguousarray(values(name, tuple(tensor.shape)))))
+            tensor.copy_(torch.from_numpy(np.ascontiguousarray(values(prefix + name, tuple(tensor.shape)))))
     return model.eval()
 
 
-def describe(model: torch.nn.Module, folder: pathlib.Path) -> None:
+def describe(model: torch.nn.Module, folder: pathlib.Path, prefix: str = "") -> None:
     """Writes `config.json` and the names and shapes of the tensors into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     config = model.config.to_json_string() if hasattr(model.config, "to_json_string") else model.to_json_string()
     (folder / "config.json").write_text(config)
-    shapes = {name: list(tensor.shape) for name, tensor in model.named_parameters()}
+    shapes = {prefix + name: list(tensor.shape) for name, tensor in model.named_parameters()}
     (folder / "tensors.json").write_text(json.dumps(shapes, separators=(",", ":"), sort_keys=True) + "\n")

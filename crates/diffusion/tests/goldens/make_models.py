@@ -5,11 +5,12 @@ import pathlib
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor2_0
 from safetensors.torch import save_file
 
 from fixture import describe, fill, noise
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 torch.set_grad_enabled(False)
 
 TWO_LEVELS = dict(
@@ -58,6 +59,22 @@ VAES = {
 }
 
 
+class CopyPattern(AttnProcessor2_0):
+    """Self-attention with the queries and keys of other rows of the batch: `source[i]` lends row i its pattern."""
+
+    def __init__(self, source: list):
+        super().__init__()
+        self.source = source
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **kwargs):
+        if encoder_hidden_states is not None:
+            return super().__call__(attn, hidden_states, encoder_hidden_states, **kwargs)
+        heads = lambda x: x.unflatten(2, (attn.heads, -1)).transpose(1, 2)
+        q, k = (heads(layer(hidden_states))[self.source] for layer in (attn.to_q, attn.to_k))
+        out = torch.softmax(q @ k.transpose(-1, -2) * attn.scale, dim=-1) @ heads(attn.to_v(hidden_states))
+        return attn.to_out[0](out.transpose(1, 2).flatten(2))
+
+
 def unets(out: pathlib.Path) -> None:
     for name, (config, rows, height, width, tokens) in UNETS.items():
         unet = fill(UNet2DConditionModel(**config))
@@ -65,8 +82,11 @@ def unets(out: pathlib.Path) -> None:
         sample = noise("sample", rows, unet.config.in_channels, height, width)
         text = noise("text", rows, tokens, unet.config.cross_attention_dim)
         timesteps = torch.tensor([981.0, 1.0, 500.25][:rows])
-        result = unet(sample, timesteps, text).sample
-        save_file({"timesteps": timesteps, "result": result}, out / f"{name}.safetensors")
+        tensors = {"timesteps": timesteps, "result": unet(sample, timesteps, text).sample}
+        if name == "unet_ip2p":
+            unet.set_attn_processor(CopyPattern([0, 0, 2]))
+            tensors["copied"] = unet(sample, timesteps, text).sample
+        save_file(tensors, out / f"{name}.safetensors")
 
 
 def vaes(out: pathlib.Path) -> None:

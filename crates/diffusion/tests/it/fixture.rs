@@ -78,8 +78,15 @@ pub fn write_safetensors(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Ve
         .expect("writable");
 }
 
+/// One thread per test: these models are too small to share, and tests run side by side.
+fn single_thread() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| tch::set_num_threads(1));
+}
+
 /// The golden model `case` as a component folder inside `parent`.
 pub fn component(case: &str, stem: &str, parent: &Path, name: &str) -> PathBuf {
+    single_thread();
     let folder = parent.join(name);
     std::fs::create_dir_all(&folder).expect("writable");
     std::fs::copy(goldens().join(case).join("config.json"), folder.join("config.json")).expect("committed");

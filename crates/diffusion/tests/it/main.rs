@@ -1,6 +1,7 @@
-//! The engine against the reference libraries and against itself.
+//! The engine against the reference library and against itself.
 
 mod clip;
 mod fixture;
 mod models;
+mod pipelines;
 mod tokenizer;

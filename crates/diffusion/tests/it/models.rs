@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use retouch_diffusion::models::unet::UNet;
+use retouch_diffusion::models::unet::{AttentionMap, UNet};
 use retouch_diffusion::models::vae::Vae;
 
 use crate::fixture::{assert_close, diffusers_model, golden, noise};
@@ -22,6 +22,11 @@ fn check_unet(case: &str, rows: i64, height: i64, width: i64, tokens: i64) {
     let kv = unet.text_kv(&text);
     let result = unet.forward(&sample, &golden["timesteps"], &kv, None);
     assert_close(case, &result, &golden["result"], TOLERANCE);
+    if let Some(copied) = golden.get("copied") {
+        let map = AttentionMap::new(&[0, 0, 2], Device::Cpu);
+        let result = unet.forward(&sample, &golden["timesteps"], &kv, Some(&map));
+        assert_close("self-attention of row 0 in row 1", &result, copied, TOLERANCE);
+    }
     for row in 0..rows {
         let one = |t: &Tensor| t.narrow(0, row, 1);
         let alone = unet.forward(&one(&sample), &one(&golden["timesteps"]), &unet.text_kv(&one(&text)), None);

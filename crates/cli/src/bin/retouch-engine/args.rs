@@ -1,0 +1,173 @@
+//! The arguments. Names, defaults and exit statuses are stable.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use retouch_diffusion::Device;
+
+/// The edit engine of retouch.
+///
+/// Exit status: 0 done, 1 the engine failed, 2 wrong usage or parameters, 3 an input or output file is at fault, 4 the
+/// model is at fault, 5 out of memory.
+#[derive(Parser)]
+#[command(name = "retouch engine", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Edit an image by an instruction
+    Edit(EditArgs),
+    /// Make an image from a caption
+    Generate(GenerateArgs),
+    /// Print what a model is
+    Info(InfoArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct EditArgs {
+    /// Image to edit: JPEG, PNG or WebP
+    #[arg(long)]
+    pub(crate) image: PathBuf,
+    /// What to change
+    #[arg(long)]
+    pub(crate) instruction: String,
+    /// Image guidance s_I: how closely the result follows the image; below 1 all guidance is off
+    #[arg(long, default_value_t = 1.5)]
+    pub(crate) guidance_image: f64,
+    /// How the image is sized when --size is absent: as diffusers does, or as the original script does
+    #[arg(long, value_enum, default_value_t = Fit::Diffusers)]
+    pub(crate) fit: Fit,
+    /// Longer side that --fit original sizes to
+    #[arg(long, default_value_t = 512)]
+    pub(crate) resolution: u32,
+    /// Return the result in the size of the input image
+    #[arg(long)]
+    pub(crate) input_size: bool,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct GenerateArgs {
+    /// What the image shows
+    #[arg(long)]
+    pub(crate) prompt: String,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct CommonArgs {
+    /// Model folder in the diffusers layout
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// Where to write the result; the extension (png, jpg, webp) says the format
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+    /// Sampler steps, 1 to 1000
+    #[arg(long, default_value_t = 20)]
+    pub(crate) steps: usize,
+    /// Sampler; the model's own if absent: ddim, pndm, euler, euler-a, dpmpp-2m, ddpm
+    #[arg(long)]
+    pub(crate) sampler: Option<String>,
+    /// Interpolation of noise levels: linear (diffusers) or log (k-diffusion)
+    #[arg(long)]
+    pub(crate) sigma_interp: Option<String>,
+    /// Karras' spacing of noise levels; as the model says if absent
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) karras: Option<bool>,
+    /// Text guidance s_T: how closely the result follows the text; off at 1 and below
+    #[arg(long, default_value_t = 7.5)]
+    pub(crate) guidance_text: f64,
+    /// What the result should not show
+    #[arg(long, default_value = "")]
+    pub(crate) negative: String,
+    /// Layers to skip at the end of the text encoder
+    #[arg(long)]
+    pub(crate) clip_skip: Option<u32>,
+    /// Seed of the noise; chosen and printed if absent
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Size of the result, WIDTHxHEIGHT
+    #[arg(long, value_parser = parse_size)]
+    pub(crate) size: Option<(u32, u32)>,
+    /// Type of weights and forward passes
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    pub(crate) dtype: Dtype,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto", value_parser = retouch_diffusion::parse_device)]
+    pub(crate) device: Device,
+    /// Variant of the checkpoints, such as fp16
+    #[arg(long)]
+    pub(crate) variant: Option<String>,
+    /// Noise to use instead of the seed's: safetensors with `latents` [1,C,h/f,w/f] and, for ancestral samplers, `steps`
+    #[arg(long)]
+    pub(crate) noise: Option<PathBuf>,
+    /// Write text_embeds, image_latents, latents and image as float32 safetensors
+    #[arg(long)]
+    pub(crate) dump: Option<PathBuf>,
+    /// Quality of JPEG and WebP, 1 to 100
+    #[arg(long, default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) quality: u8,
+    /// CPU threads; all cores if absent
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct InfoArgs {
+    /// Model folder in the diffusers layout
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// Type that memory is counted for
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    pub(crate) dtype: Dtype,
+    /// Variant of the checkpoints, such as fp16
+    #[arg(long)]
+    pub(crate) variant: Option<String>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Fit {
+    Diffusers,
+    Original,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Dtype {
+    F32,
+    Bf16,
+    F16,
+}
+
+impl Dtype {
+    pub(crate) fn kind(self) -> retouch_diffusion::Kind {
+        match self {
+            Dtype::F32 => retouch_diffusion::Kind::Float,
+            Dtype::Bf16 => retouch_diffusion::Kind::BFloat16,
+            Dtype::F16 => retouch_diffusion::Kind::Half,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "f32",
+            Dtype::Bf16 => "bf16",
+            Dtype::F16 => "f16",
+        }
+    }
+}
+
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    parsed.ok_or_else(|| "expected WIDTHxHEIGHT, such as 512x512".to_owned())
+}

@@ -1,0 +1,152 @@
+//! A row's whole state as bytes: a safetensors file with a JSON note.
+
+use std::collections::HashMap;
+
+use retouch_ports::step_engine::{RowRequest, Task};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tch::{Kind, Tensor};
+
+use super::row::Row;
+use crate::error::{Error, Result};
+use crate::samplers::SamplerCounters;
+
+/// Changes whenever an older export could not be continued to the same image.
+const FORMAT: u32 = 1;
+/// Key of the note in the file's metadata.
+const NOTE: &str = "retouch.row";
+/// Prefix of the sampler's tensors.
+const SAMPLER: &str = "sampler.";
+/// Largest export that is read.
+const MAX_BYTES: usize = 1 << 30;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    format: u32,
+    model: String,
+    request: String,
+    forward: usize,
+    /// Normal tensors drawn from the seed: the initial latents and the sampler's. They are drawn again on admission.
+    draws: usize,
+    sampler: SamplerCounters,
+}
+
+/// The state that an admitted row goes on from.
+pub(super) struct Resumed {
+    pub(super) forward: usize,
+    /// `[1, C, h, w]` float32.
+    pub(super) latents: Tensor,
+    /// `[1, C, h, w]` float32, when editing.
+    pub(super) image_latents: Option<Tensor>,
+    pub(super) counters: SamplerCounters,
+    pub(super) history: Vec<(String, Tensor)>,
+}
+
+/// Writes the state of an encoded row.
+pub(super) fn write(row: &Row, fingerprint: &str) -> Result<Vec<u8>> {
+    let encoded = row.encoded.as_ref().ok_or_else(|| Error::Export("the row is not encoded yet".into()))?;
+    let (counters, history) = row.state.export()?;
+    let note = Note {
+        format: FORMAT,
+        model: fingerprint.to_owned(),
+        request: digest(&row.request),
+        forward: row.forward,
+        draws: 1 + row.noise.len(),
+        sampler: counters,
+    };
+    let mut tensors = vec![("latents".to_owned(), bytes(&row.latents))];
+    if let Some(image) = &encoded.image_latents {
+        tensors.push(("image_latents".to_owned(), bytes(image)));
+    }
+    tensors.extend(history.iter().map(|(name, tensor)| (format!("{SAMPLER}{name}"), bytes(tensor))));
+    let views = tensors.iter().map(|(name, (shape, bytes))| {
+        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("float32 bytes of that shape"))
+    });
+    let note = serde_json::to_string(&note).map_err(|e| Error::Export(e.to_string()))?;
+    safetensors::serialize(views, Some(HashMap::from([(NOTE.to_owned(), note)])))
+        .map_err(|e| Error::Export(e.to_string()))
+}
+
+/// Reads an export of `row`'s request. `None` when it is of another model or format version, and the row restarts.
+pub(super) fn read(data: &[u8], row: &Row, fingerprint: &str) -> Result<Option<Resumed>> {
+    let bad = |reason: String| Error::Export(reason);
+    if data.len() > MAX_BYTES {
+        return Err(bad(format!("{} bytes are too many", data.len())));
+    }
+    let (_, metadata) = SafeTensors::read_metadata(data).map_err(|e| bad(e.to_string()))?;
+    let note =
+        metadata.metadata().as_ref().and_then(|m| m.get(NOTE)).ok_or_else(|| bad("it has no note".into()))?;
+    let version: serde_json::Value = serde_json::from_str(note).map_err(|e| bad(e.to_string()))?;
+    if version["format"] != FORMAT || version["model"] != fingerprint {
+        return Ok(None);
+    }
+    let note: Note = serde_json::from_value(version).map_err(|e| bad(e.to_string()))?;
+    if note.request != digest(&row.request) {
+        return Err(bad("it belongs to another request".into()));
+    }
+    if note.forward > row.sampler.evaluations() || note.forward != note.sampler.forward {
+        return Err(bad(format!("forward {} of {} does not exist", note.forward, row.sampler.evaluations())));
+    }
+    let file = SafeTensors::deserialize(data).map_err(|e| bad(e.to_string()))?;
+    let shape = row.latents.size();
+    let read = |name: &str| -> Result<Tensor> {
+        let view = file.tensor(name).map_err(|e| bad(e.to_string()))?;
+        let same = view.shape().iter().map(|&d| d as i64).eq(shape.iter().copied());
+        if view.dtype() != Dtype::F32 || !same {
+            return Err(bad(format!("tensor `{name}` is not float32 of the shape {shape:?}")));
+        }
+        let values: Vec<f32> =
+            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        Ok(Tensor::from_slice(&values).view(shape.as_slice()).to_device(row.latents.device()))
+    };
+    let editing = matches!(row.request.task, Task::Edit { .. });
+    let names: Vec<&str> = file.names().into_iter().filter_map(|n| n.strip_prefix(SAMPLER)).collect();
+    Ok(Some(Resumed {
+        forward: note.forward,
+        latents: read("latents")?,
+        image_latents: editing.then(|| read("image_latents")).transpose()?,
+        history: names
+            .into_iter()
+            .map(|n| Ok((n.to_owned(), read(&format!("{SAMPLER}{n}"))?)))
+            .collect::<Result<_>>()?,
+        counters: note.sampler,
+    }))
+}
+
+fn bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
+    let shape = tensor.size().iter().map(|&d| d as usize).collect();
+    (shape, floats(tensor).iter().flat_map(|x| x.to_le_bytes()).collect())
+}
+
+/// The values of a tensor, row-major.
+pub(super) fn floats(tensor: &Tensor) -> Vec<f32> {
+    let flat = tensor.to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
+    let mut values = vec![0f32; flat.numel()];
+    let count = values.len();
+    flat.copy_data(&mut values, count);
+    values
+}
+
+/// SHA-256 of everything in a request.
+fn digest(request: &RowRequest) -> String {
+    let mut hasher = Sha256::new();
+    let mut values = |values: &[f32]| {
+        hasher.update((values.len() as u64).to_le_bytes());
+        for value in values {
+            hasher.update(value.to_le_bytes());
+        }
+    };
+    match &request.task {
+        Task::Edit { image } => values(image),
+        Task::Generate => values(&[]),
+    }
+    if let Some(noise) = &request.noise {
+        values(&noise.latents);
+        values(&noise.steps);
+    }
+    let small = RowRequest { task: Task::Generate, noise: None, ..request.clone() };
+    hasher.update(format!("{small:?}"));
+    hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}

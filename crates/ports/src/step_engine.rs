@@ -1,0 +1,257 @@
+//! The engine that denoises rows of images, one forward pass at a time.
+//!
+//! Not a `generate()` call: the caller chooses before every forward which rows share it, so rows join and leave between
+//! steps. A row goes through the stages [`Stage::Admitted`] → [`Stage::Denoising`] → [`Stage::Denoised`] →
+//! [`Stage::Decoded`]; encoding and decoding are batches of their own.
+//!
+//! ```text
+//! admit ──> encode ──> step … step ──> decode ──> take
+//!                        │  ▲
+//!                   export  admit (with the exported state, here or on another machine)
+//! ```
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+/// A row inside one engine. Never reused within a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowId(pub u64);
+
+/// What a row makes an image from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Task {
+    /// Edit an image by an instruction: three-branch guidance.
+    Edit {
+        /// The input image, planar `[3, height, width]`, values in −1..1.
+        image: Vec<f32>,
+    },
+    /// Make an image from a caption: classic guidance.
+    Generate,
+}
+
+/// Noise that replaces what the seed would draw: tensors of unit variance, row-major.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GivenNoise {
+    /// The initial noise `[C, h/f, w/f]`.
+    pub latents: Vec<f32>,
+    /// One tensor of the same shape for each draw of an ancestral sampler, one after the other.
+    pub steps: Vec<f32>,
+}
+
+/// Everything that determines one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowRequest {
+    /// Edit or generate.
+    pub task: Task,
+    /// The instruction or caption.
+    pub prompt: String,
+    /// What the result should not show; empty for none.
+    pub negative: String,
+    /// Width of the result in pixels, a multiple of the VAE's factor.
+    pub width: u32,
+    /// Height of the result in pixels, a multiple of the VAE's factor.
+    pub height: u32,
+    /// Sampler steps.
+    pub steps: usize,
+    /// The sampler by name; `None` is the one that the model's own configuration names.
+    pub sampler: Option<String>,
+    /// How σ is interpolated: `linear` (diffusers) or `log` (k-diffusion); `None` as the model says.
+    pub sigma_interp: Option<String>,
+    /// Karras' σ spacing; `None` as the model says.
+    pub karras: Option<bool>,
+    /// Text guidance s_T; off at 1 and below.
+    pub guidance_text: f64,
+    /// Image guidance s_I; below 1 all guidance is off. Unused by [`Task::Generate`].
+    pub guidance_image: f64,
+    /// Layers to skip at the end of the text encoder.
+    pub clip_skip: Option<u32>,
+    /// Seed of the noise; means what it means in diffusers on the CPU.
+    pub seed: u64,
+    /// Noise instead of the seed's.
+    pub noise: Option<GivenNoise>,
+}
+
+/// How the rows of a gang act on each other's attention.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum GangControl {
+    /// Not at all.
+    Independent,
+    /// All rows use the first row's self-attention pattern while `threshold > i / (steps − 1)`, `i` being the step: the
+    /// form of Prompt-to-Prompt that InstructPix2Pix's pairs are made with.
+    SelfAttentionCopy {
+        /// 0 for never, above 1 for always.
+        threshold: f64,
+    },
+}
+
+/// 1 to 4 rows that are always in the same forward.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gang {
+    /// The rows, of one size.
+    pub rows: Vec<AdmittedRow>,
+    /// Their attention control.
+    pub control: GangControl,
+}
+
+/// A row to admit: new, or with the state that another engine exported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdmittedRow {
+    /// What to make.
+    pub request: RowRequest,
+    /// An export of the same request. One of another model or format version restarts at step 0.
+    pub resume: Option<Vec<u8>>,
+}
+
+impl Gang {
+    /// A single new row.
+    pub fn single(request: RowRequest) -> Self {
+        Self { rows: vec![AdmittedRow { request, resume: None }], control: GangControl::Independent }
+    }
+}
+
+/// How far a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Waits for [`StepEngine::encode`].
+    Admitted,
+    /// Takes part in [`StepEngine::step`].
+    Denoising,
+    /// Waits for [`StepEngine::decode`].
+    Denoised,
+    /// Waits for [`StepEngine::take`].
+    Decoded,
+}
+
+/// A row's account of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowStatus {
+    /// The row.
+    pub id: RowId,
+    /// The rows of its gang, itself included.
+    pub gang: Vec<RowId>,
+    /// How far it is.
+    pub stage: Stage,
+    /// Forwards done.
+    pub forward: usize,
+    /// Forwards in all; a sampler may need more of them than steps.
+    pub forwards: usize,
+    /// Branches that its next forward evaluates.
+    pub branches: usize,
+    /// Rows of the same group can share a forward: width and height in pixels.
+    pub group: (u32, u32),
+}
+
+/// A finished row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// The image, planar `[3, height, width]`, values in 0..1.
+    pub image: Vec<f32>,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The final latents of shape [`Output::latent_shape`], scaled.
+    pub latents: Vec<f32>,
+    /// `[C, h/f, w/f]`.
+    pub latent_shape: [usize; 3],
+    /// The latents of the input image in the same shape, unscaled; empty for [`Task::Generate`].
+    pub image_latents: Vec<f32>,
+    /// The text embeddings of the prompt, of shape [`Output::text_shape`].
+    pub text_embeds: Vec<f32>,
+    /// `[n, d]`.
+    pub text_shape: [usize; 2],
+    /// UNet evaluations that this engine spent on the row, one per branch.
+    pub evaluations: usize,
+    /// The part of the prompt that did not fit the text encoder, if any.
+    pub truncated: Option<String>,
+}
+
+/// Room in an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Rows that fit in all.
+    pub rows: usize,
+    /// Rows that are in it.
+    pub used: usize,
+}
+
+/// Whether an exclusive unit has more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitProgress {
+    /// Call again.
+    More,
+    /// Finished.
+    Done,
+}
+
+/// A failure of the engine, by kind.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct EngineError {
+    /// What the caller can do about it.
+    pub kind: EngineErrorKind,
+    /// Stable name of the exact failure.
+    pub code: &'static str,
+    /// What, where, and what to do.
+    pub message: String,
+    /// The rows to blame, where they are known; they stay in the engine until canceled.
+    pub rows: Vec<RowId>,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What a caller can do about an [`EngineError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineErrorKind {
+    /// The request is at fault: it fails again wherever it runs.
+    Invalid,
+    /// No room, or no row of that id.
+    Unavailable,
+    /// The device's memory does not suffice for this many rows at once.
+    OutOfMemory,
+    /// A row's values became NaN or infinite.
+    NonFinite,
+    /// Anything else.
+    Internal,
+}
+
+/// Denoises rows. One thread owns an engine and with it the device.
+pub trait StepEngine {
+    /// Room for rows.
+    fn capacity(&self) -> Capacity;
+
+    /// Takes in a gang and draws its noise; the ids are in the order of its rows. All or nothing.
+    fn admit(&mut self, gang: Gang) -> Result<Vec<RowId>, EngineError>;
+
+    /// All rows in order of admission.
+    fn rows(&self) -> Vec<RowStatus>;
+
+    /// Encodes text and image of admitted rows.
+    fn encode(&mut self, rows: &[RowId]) -> Result<(), EngineError>;
+
+    /// One forward pass for all branches of `rows`, which must be [`Stage::Denoising`], of one group, and whole gangs.
+    ///
+    /// An error leaves every row where it was before the call.
+    fn step(&mut self, rows: &[RowId]) -> Result<(), EngineError>;
+
+    /// Decodes denoised rows.
+    fn decode(&mut self, rows: &[RowId]) -> Result<(), EngineError>;
+
+    /// Hands out a decoded row and forgets it.
+    fn take(&mut self, row: RowId) -> Result<Output, EngineError>;
+
+    /// The whole state of an encoded row after its last forward; the row stays. To continue it elsewhere, admit it there
+    /// with its request, and cancel it here.
+    fn export(&self, row: RowId) -> Result<Vec<u8>, EngineError>;
+
+    /// Forgets a row and, as they cannot go on without it, the other rows of its gang; the ids that went.
+    fn cancel(&mut self, row: RowId) -> Result<Vec<RowId>, EngineError>;
+
+    /// Gives the device to `unit` for one slice, which it should end after about the time it is given (at most 2 s).
+    fn exclusive(
+        &mut self,
+        unit: &mut dyn FnMut(Duration) -> UnitProgress,
+        slice: Duration,
+    ) -> Result<UnitProgress, EngineError>;
+}
