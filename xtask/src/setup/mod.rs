@@ -22,7 +22,7 @@ pub(crate) const VERSION: &str = "2.11.0";
 /// Where LibTorch goes, and which one.
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// Keep the GPU libraries and bring the CUDA libraries they need (11 GB of disk while it runs, 4.5 GB after)
+    /// Keep the GPU libraries and bring the CUDA libraries they need (11 GB of disk while it runs, 4 GB after)
     #[arg(long)]
     cuda: bool,
     /// Folder to set up [default: .libtorch in the checkout, where cargo looks for it]
