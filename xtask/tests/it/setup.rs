@@ -86,6 +86,19 @@ fn a_run_cut_off_is_not_taken_for_finished() {
 }
 
 #[test]
+fn two_runs_at_once_fetch_once() {
+    let machine = Machine::complete();
+    let runs = std::thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(|| machine.setup(&[], &[])));
+        both.map(|run| run.join().unwrap())
+    });
+    for run in runs {
+        run.succeeds_saying("LibTorch 2.11.0 is ");
+    }
+    assert_eq!(fs::read_to_string(machine.path("pip-calls")).unwrap().lines().count(), 1);
+}
+
+#[test]
 fn a_failed_run_leaves_nothing() {
     let machine = Machine::complete();
     machine.program("c++", "#!/bin/sh\n[ \"$1\" = --version ]\n");
