@@ -1,0 +1,13 @@
+//! Integration tests of retouch-imaging: against goldens of Pillow, diffusers and transformers, over hostile
+//! files, and by properties.
+
+mod clip;
+mod corpus;
+mod decode;
+mod encode;
+mod goldens;
+mod hostile;
+mod properties;
+mod resize;
+mod sizing;
+mod tensor;
