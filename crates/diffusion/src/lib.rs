@@ -1,1 +1,3 @@
 //! The edit engine of retouch: diffusers-layout models, samplers and the step machine on LibTorch.
+
+pub mod samplers;
