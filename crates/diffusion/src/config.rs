@@ -50,11 +50,6 @@ impl ConfigReader {
         self.fields.get(field).is_some_and(|v| !v.is_null())
     }
 
-    /// The file that is read.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Takes a field as raw JSON; `null` counts as absent.
     pub(crate) fn take(&mut self, field: &str) -> Option<Value> {
         self.fields.shift_remove(field).filter(|v| !v.is_null())

@@ -8,6 +8,7 @@ mod device;
 mod error;
 pub mod models;
 mod nn;
+mod noise;
 mod pipeline;
 pub mod samplers;
 pub mod tokenizer;
@@ -17,6 +18,7 @@ pub use tch::{Device, Kind};
 
 pub use device::{parse_device, set_threads};
 pub use error::{Error, Result};
+pub use noise::SeededNoise;
 pub use pipeline::{
     ComponentInfo, Engine, EngineOptions, Family, LoadOptions, Model, ModelInfo, Progress, run,
 };

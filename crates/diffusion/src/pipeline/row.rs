@@ -1,25 +1,22 @@
 //! One row of the running batch.
 
 use std::rc::Rc;
-use std::sync::Mutex;
 
 use retouch_ports::step_engine::RowId;
 use retouch_ports::step_engine::{GangControl, RowRequest, RowStatus, Stage, Task};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use super::guidance::{self, Branches};
 use super::prompt::Prompt;
 use super::{Family, Model};
 use crate::error::{Error, Result};
+use crate::noise::SeededNoise;
 use crate::samplers::{Sampler, SamplerKind, SamplerOptions, SamplerState, SigmaInterp};
 
 /// Largest number of sampler steps.
 const MAX_STEPS: usize = 1000;
 /// Largest side of an image in pixels.
 const MAX_SIDE: u32 = 8192;
-
-/// The process's only user of LibTorch's global generator: a seed is set and drawn from without interruption.
-static GENERATOR: Mutex<()> = Mutex::new(());
 
 /// A row and everything that its next forward needs.
 pub(super) struct Row {
@@ -186,10 +183,8 @@ fn check(model: &Model, request: &RowRequest) -> Result<()> {
 /// step.
 fn draw(request: &RowRequest, shape: [i64; 4], draws: usize) -> Result<(Tensor, Vec<Tensor>)> {
     let Some(given) = &request.noise else {
-        let _only_user = GENERATOR.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        tch::manual_seed(request.seed as i64);
-        let normal = || Tensor::randn(shape, (Kind::Float, Device::Cpu));
-        return Ok((normal(), (0..draws).map(|_| normal()).collect()));
+        let mut noise = SeededNoise::new(request.seed);
+        return Ok((noise.next(&shape), (0..draws).map(|_| noise.next(&shape)).collect()));
     };
     let size = shape.iter().product::<i64>() as usize;
     let mismatch = |name, have: usize, want: usize| Error::Parameter {

@@ -1,7 +1,14 @@
 //! The engine against the reference library and against itself.
 
+#[cfg(test)]
 mod clip;
+#[cfg(test)]
 mod fixture;
+#[cfg(test)]
 mod models;
+#[cfg(test)]
 mod pipelines;
+#[cfg(test)]
+mod samplers;
+#[cfg(test)]
 mod tokenizer;
