@@ -18,6 +18,13 @@ pub(crate) fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// The size in the header of a PNG file.
+pub(crate) fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let (_, header) = png_chunks(bytes).next().filter(|(kind, _)| kind == b"IHDR")?;
+    let (width, rest) = header.split_first_chunk::<4>()?;
+    Some((u32::from_be_bytes(*width), u32::from_be_bytes(*rest.first_chunk::<4>()?)))
+}
+
 /// `(id, data)` of each chunk of a WebP file; data that the file does not hold in full is cut.
 pub(crate) fn webp_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     riff_chunks(bytes.get(12..).unwrap_or_default())
