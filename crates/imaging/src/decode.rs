@@ -79,10 +79,10 @@ pub struct Decoded {
     pub had_alpha: bool,
 }
 
-/// Reads only the header, with the checks of [`decode`] that need no pixels.
+/// Reads only the header, with the checks of [`decode()`] that need no pixels.
 ///
 /// # Errors
-/// As [`decode`].
+/// As [`decode()`].
 pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Header, ImageError> {
     guarded(bytes, limits, |format| open(format, bytes, limits).map(|(header, _)| header))
 }

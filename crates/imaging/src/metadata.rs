@@ -18,7 +18,7 @@ pub const PARAMETERS_KEYWORD: &str = "parameters";
 /// Compressed text is inflated to this length at most.
 const MAX_TEXT_BYTES: u64 = 4 << 20;
 
-/// The parameters written into a file by [`crate::encode`] (or by a program with the same convention); `None`
+/// The parameters written into a file by [`crate::encode()`] (or by a program with the same convention); `None`
 /// where there are none.
 ///
 /// # Errors

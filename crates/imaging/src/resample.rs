@@ -149,7 +149,9 @@ pub(crate) fn resize_window(
 
 /// Which pass comes first shows in the result, since the samples between the passes are rounded to 8 bits.
 ///
-/// Pillow 13.0 begins with the rows if that leaves much fewer pixels. Only the whole sizes count, not the crop.
+/// Pillow 13.0 begins with the rows where the height shrinks much more than the width. Only the whole sizes count,
+/// not the crop. The inequality was found by experiment on 13.0.0 (random sizes, half of them at its edge), not read
+/// in its source; it also keeps the samples between the passes no larger than the source or the result.
 fn rows_first(from: (u32, u32), to: (u32, u32)) -> bool {
     let shrinks_by = |from: u32, to: u32| i64::from(from) - i64::from(to);
     to.1 < from.1 && shrinks_by(from.1, to.1) > 2 * shrinks_by(from.0, to.0)
