@@ -33,7 +33,10 @@ impl PackedWeight {
         #[expect(unsafe_code, reason = "the shim is C++")]
         // SAFETY: the pointer is a live tensor's; the result is null or a new tensor that is ours to free.
         let packed = unsafe { owned(retouch_pack_linear(weight.as_ptr().cast())) };
-        packed.inspect_err(|error| tracing::debug!(%error, "a weight stays in its plain layout")).ok().map(Self)
+        packed
+            .inspect_err(|error| tracing::debug!(%error, "a weight stays in its plain layout"))
+            .ok()
+            .map(Self)
     }
 
     /// `x [.., inputs]` to `[.., outputs]`; panics with LibTorch's message like tch's own operations.

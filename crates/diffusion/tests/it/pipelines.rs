@@ -1,7 +1,7 @@
 //! Whole pipelines against diffusers, and rows against each other.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::rc::Rc;
 
 use retouch_diffusion::{Device, Engine, EngineOptions, Kind, LoadOptions, Model, run};
 use retouch_ports::step_engine::{
@@ -43,13 +43,13 @@ pub fn model_folder(family: &str, scheduler: &str, parent: &Path) -> PathBuf {
     folder
 }
 
-pub fn load(family: &str, scheduler: &str) -> Arc<Model> {
+pub fn load(family: &str, scheduler: &str) -> Rc<Model> {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let options = LoadOptions { device: Device::Cpu, kind: Kind::Float, variant: None };
     let model = Model::load(&model_folder(family, scheduler, dir.path()), &options).expect("loads");
     // Fingerprints read the configuration files again, so the folder has to stay.
     let _kept = dir.keep();
-    Arc::new(model)
+    Rc::new(model)
 }
 
 fn floats(t: &Tensor) -> Vec<f32> {
@@ -83,11 +83,11 @@ fn generation(negative: &str) -> RowRequest {
     }
 }
 
-pub fn engine(model: &Arc<Model>) -> Engine {
+pub fn engine(model: &Rc<Model>) -> Engine {
     Engine::new(model.clone(), EngineOptions::default())
 }
 
-fn alone(model: &Arc<Model>, request: RowRequest) -> Output {
+fn alone(model: &Rc<Model>, request: RowRequest) -> Output {
     run(&mut engine(model), request, &mut |_| ()).expect("runs")
 }
 
