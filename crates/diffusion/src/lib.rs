@@ -9,9 +9,9 @@ mod error;
 pub mod models;
 mod nn;
 mod noise;
-mod packed;
 mod pipeline;
 pub mod samplers;
+mod shim;
 pub mod tokenizer;
 mod weights;
 
