@@ -61,12 +61,13 @@ fn noise_from_a_file_replaces_the_draws_of_the_seed() {
 fn unusable_noise_is_named() {
     use safetensors::Dtype::{F16, F32};
     let place = Place::new();
-    let good: &[usize] = &[1, 4, 22, 33];
-    let steps: &[usize] = &[6, 1, 4, 22, 33];
+    const GOOD: &[usize] = &[1, 4, 22, 33];
+    const STEPS: &[usize] = &[6, 1, 4, 22, 33];
     let invalid = "noise_invalid";
-    let cases: [(&[(&str, safetensors::Dtype, &[usize])], &str, &str); 7] = [
-        (&[("steps", F32, steps)], invalid, "it has no tensor `latents`"),
-        (&[("latents", F16, good)], invalid, "`latents` is F16 instead of F32"),
+    type Tensors = &'static [(&'static str, safetensors::Dtype, &'static [usize])];
+    let cases: [(Tensors, &str, &str); 7] = [
+        (&[("steps", F32, STEPS)], invalid, "it has no tensor `latents`"),
+        (&[("latents", F16, GOOD)], invalid, "`latents` is F16 instead of F32"),
         (
             &[("latents", F32, &[1, 4, 33, 22])],
             invalid,
@@ -74,13 +75,13 @@ fn unusable_noise_is_named() {
         ),
         (&[("latents", F32, &[4, 22, 33])], invalid, "`latents` is [4, 22, 33] instead of [1, 4, 22, 33]"),
         (
-            &[("latents", F32, good), ("steps", F32, &[6, 4, 22, 33])],
+            &[("latents", F32, GOOD), ("steps", F32, &[6, 4, 22, 33])],
             invalid,
             "`steps` is [6, 4, 22, 33] instead of [n, 1, 4, 22, 33]",
         ),
-        (&[("latents", F32, good)], "parameter_invalid", "`noise.steps` is 0 values"),
+        (&[("latents", F32, GOOD)], "parameter_invalid", "`noise.steps` is 0 values"),
         (
-            &[("latents", F32, good), ("steps", F32, &[5, 1, 4, 22, 33])],
+            &[("latents", F32, GOOD), ("steps", F32, &[5, 1, 4, 22, 33])],
             "parameter_invalid",
             "`noise.steps` is 14520 values",
         ),

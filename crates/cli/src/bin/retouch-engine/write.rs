@@ -55,7 +55,9 @@ fn target(path: &Path) -> PathBuf {
 
 /// A file beside `target` with the permissions of an ordinary new file, less what the process masks. Removed when dropped.
 fn temporary(target: &Path) -> Result<NamedTempFile> {
-    Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(parent(target))
+    let made = Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(parent(target));
+    // The error itself names the temporary file, which means nothing to the reader.
+    made.map_err(|e| Error::new(e.kind(), format!("its folder takes no new file ({})", e.kind())))
 }
 
 fn parent(path: &Path) -> &Path {
