@@ -9,6 +9,7 @@ mod error;
 pub mod models;
 mod nn;
 mod noise;
+mod packed;
 mod pipeline;
 pub mod samplers;
 pub mod tokenizer;

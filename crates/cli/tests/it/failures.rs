@@ -71,6 +71,7 @@ fn wrong_usage_exits_with_2() {
         let text = run("");
         assert_eq!((text.status, text.stdout.as_str()), (Some(2), ""), "{}", text.stderr);
         assert!(text.stderr.starts_with("error: ") && text.stderr.contains(message), "{}", text.stderr);
+        assert!(text.stderr.ends_with("\n[usage_invalid]\n"), "{}", text.stderr);
         let json = run("--json");
         assert_eq!((json.status, json.stderr.as_str()), (Some(2), ""), "{}", json.stdout);
         let error = json.json()["error"].clone();

@@ -1,6 +1,6 @@
 //! `retouch engine edit` and `generate`.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use retouch_diffusion::{Engine, EngineOptions, LoadOptions, Model};
@@ -28,7 +28,7 @@ struct Job<'a> {
     task: &'static str,
     args: &'a CommonArgs,
     format: OutputFormat,
-    model: Arc<Model>,
+    model: Rc<Model>,
     load: Duration,
     request: RowRequest,
     /// Parameters that only this task has.
@@ -103,14 +103,14 @@ fn prepare(args: &CommonArgs) -> Result<Files, Failure> {
     Ok(Files { format, noise: args.noise.as_deref().map(NoiseFile::read).transpose()? })
 }
 
-fn load(args: &CommonArgs) -> Result<(Arc<Model>, Duration), Failure> {
+fn load(args: &CommonArgs) -> Result<(Rc<Model>, Duration), Failure> {
     if let Some(threads) = args.threads {
         retouch_diffusion::set_threads(threads);
     }
     let start = Instant::now();
     let options = LoadOptions { device: args.device, kind: args.dtype.kind(), variant: args.variant.clone() };
     let model = Model::load(&args.model, &options)?;
-    Ok((Arc::new(model), start.elapsed()))
+    Ok((Rc::new(model), start.elapsed()))
 }
 
 fn request(
@@ -148,7 +148,8 @@ impl Job<'_> {
         let start = Instant::now();
         let Self { args, request, .. } = self;
         let parameters = parameters(self.task, &self.own, &self.model, &request, args)?;
-        let mut engine = Engine::new(self.model.clone(), EngineOptions::default());
+        let mut engine =
+            Engine::new(self.model.clone(), EngineOptions { low_memory: true, ..EngineOptions::default() });
         let steps = request.steps;
         let bar = progress_bar(args.json, steps);
         let output = retouch_diffusion::run(&mut engine, request, &mut |status| {

@@ -11,9 +11,13 @@ mod write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use args::{Cli, Command};
 use failure::{Blame, Failure};
+
+/// The code of errors that the arguments alone show.
+const USAGE_INVALID: &str = "usage_invalid";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -33,13 +37,19 @@ fn main() -> ExitCode {
 
 /// Prints a usage error, or the help or version that was asked for.
 fn usage(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() || !std::env::args_os().any(|argument| argument == "--json") {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         error.exit();
     }
-    // The first paragraph is the error; the usage and hints for a reader at a terminal follow.
-    let text = error.to_string();
-    let paragraph: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    let message = paragraph.join(" ");
-    let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
-    Failure::new(Blame::Parameters, "usage_invalid", message).report(true)
+    if std::env::args_os().any(|argument| argument == "--json") {
+        // The first paragraph is the error; the usage and hints for a reader at a terminal follow.
+        let text = error.to_string();
+        let paragraph: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let message = paragraph.join(" ");
+        let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+        return Failure::new(Blame::Parameters, USAGE_INVALID, message).report(true);
+    }
+    // Where nobody reads any more, the exit status still tells.
+    let _ = error.print();
+    eprintln!("[{USAGE_INVALID}]");
+    ExitCode::from(Blame::Parameters as u8)
 }
