@@ -64,6 +64,15 @@ pub enum Error {
         /// One line for each missing, wrong-shaped or non-finite tensor.
         problems: Vec<String>,
     },
+    /// The scheduler configuration of a model folder cannot be used.
+    #[error("{} is not a usable scheduler configuration", path.display())]
+    Scheduler {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: crate::samplers::SamplerError,
+    },
     /// The tokenizer cannot be loaded or run.
     #[error("tokenizer in {}: {reason}", path.display())]
     Tokenizer {
@@ -138,6 +147,7 @@ impl Error {
             Error::ConfigField { .. } => "model_config_unsupported",
             Error::Checkpoint { .. } => "model_checkpoint_corrupt",
             Error::Tensors { .. } => "model_tensors_mismatch",
+            Error::Scheduler { .. } => "model_scheduler_invalid",
             Error::Tokenizer { .. } => "model_tokenizer_invalid",
             Error::Sampler(e) => e.code(),
             Error::Parameter { .. } => "parameter_invalid",
@@ -163,6 +173,16 @@ impl Error {
             message.lines().find(|l| !l.trim().is_empty()).unwrap_or("no message").trim().to_owned();
         Error::Torch { operation, message }
     }
+}
+
+/// Cuts text from a hostile file to what a message can hold.
+pub(crate) fn shorten(mut text: String) -> String {
+    const LONGEST: usize = 120;
+    if text.len() > LONGEST {
+        text.truncate((0..=LONGEST).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0));
+        text.push('…');
+    }
+    text
 }
 
 /// Runs `f`, turning a panic of tch (LibTorch's exceptions surface so) into a named error.

@@ -6,6 +6,7 @@
 mod config;
 mod device;
 mod error;
+mod files;
 pub mod models;
 mod nn;
 mod noise;

@@ -94,6 +94,30 @@ pub fn component(case: &str, stem: &str, parent: &Path, name: &str) -> PathBuf {
     folder
 }
 
+/// A model folder of the golden networks `family` with the scheduler configuration `scheduler`.
+pub fn model_folder(family: &str, scheduler: &str, parent: &Path) -> PathBuf {
+    let folder = parent.join(format!("{family}-{scheduler}"));
+    for (part, stem) in
+        [("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model"), ("text_encoder", "model")]
+    {
+        component(&format!("{family}/{part}"), stem, &folder, part);
+    }
+    let class =
+        if family == "ip2p" { "StableDiffusionInstructPix2PixPipeline" } else { "StableDiffusionPipeline" };
+    std::fs::write(folder.join("model_index.json"), format!(r#"{{"_class_name": "{class}"}}"#))
+        .expect("writable");
+    let copy = |from: PathBuf, to: &str| {
+        let to = folder.join(to);
+        std::fs::create_dir_all(to.parent().expect("a folder")).expect("writable");
+        std::fs::copy(&from, &to).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+    };
+    copy(goldens().join(format!("schedulers/{scheduler}.json")), "scheduler/scheduler_config.json");
+    for file in ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"] {
+        copy(goldens().join("tokenizer_sd1").join(file), &format!("tokenizer/{file}"));
+    }
+    folder
+}
+
 /// The golden model `case` of diffusers in a temporary folder.
 pub fn diffusers_model(case: &str) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a temporary folder");

@@ -102,7 +102,7 @@ impl EncoderConfig {
             intermediate_size: r.size("intermediate_size", ffn)?,
             num_hidden_layers: r.size("num_hidden_layers", 12)?,
             num_attention_heads: r.size("num_attention_heads", heads)?,
-            layer_norm_eps: r.number("layer_norm_eps", 1e-5)?,
+            layer_norm_eps: r.epsilon("layer_norm_eps", 1e-5)?,
             hidden_act: r.choice("hidden_act", "quick_gelu", &Activation::CLIP)?,
         };
         if config.hidden_size % config.num_attention_heads != 0 {
