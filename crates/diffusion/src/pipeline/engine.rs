@@ -457,3 +457,7 @@ impl From<Error> for EngineError {
         Self { kind, code: error.code(), message: error.to_string(), rows, source: Some(Box::new(error)) }
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

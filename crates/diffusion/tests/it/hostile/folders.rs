@@ -148,16 +148,17 @@ fn a_tokenizer_is_refused_by_its_file() {
     let scratch = Scratch::new("ip2p", "ddim");
     let config = "tokenizer/tokenizer_config.json";
     let nested = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
-    let cases: [(&str, &[u8], &str); 12] = [
+    let cases: [(&str, &[u8], &str); 13] = [
         ("tokenizer/vocab.json", b"{\"a\": -1}", "vocab.json"),
-        ("tokenizer/vocab.json", b"{\"a\": 4294967295}", "<|startoftext|>"),
+        ("tokenizer/vocab.json", b"{\"a\": 4294967295}", "out of vocabulary"),
         ("tokenizer/vocab.json", b"[]", "vocab.json"),
         ("tokenizer/vocab.json", &nested, "vocab.json"),
         ("tokenizer/merges.txt", b"a b c\n", "line 1"),
         ("tokenizer/merges.txt", b"zz yy\n", "merges.txt"),
         ("tokenizer/merges.txt", b"\xff", "merges.txt"),
         (config, b"{\"model_max_length\": 1}", "model_max_length"),
-        (config, b"{\"bos_token\": 5}", "bos_token"),
+        (config, b"{\"added_tokens_decoder\": []}", "added_tokens_decoder"),
+        ("tokenizer/special_tokens_map.json", b"{\"bos_token\": 5}", "bos_token"),
         (config, b"{\"padding_side\": \"left\"}", "padding_side"),
         (config, b"{\"tokenizer_class\": \"T5Tokenizer\"}", "T5Tokenizer"),
         (config, &nested, "tokenizer_config.json"),

@@ -36,7 +36,7 @@ impl Scratch {
     /// What `load` makes of the folder while `damage` has taken the place of `file`, which comes back afterwards.
     pub fn damaged<T>(&self, file: &str, damage: impl FnOnce(&Path), load: impl FnOnce(&Path) -> T) -> T {
         let path = self.folder.join(file);
-        let aside = self.dir.path().join("aside");
+        let aside = self.dir.path().join(file.replace('/', " "));
         std::fs::rename(&path, &aside).expect("a file of a good folder");
         damage(&path);
         let result = load(&self.folder);
