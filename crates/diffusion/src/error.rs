@@ -169,9 +169,11 @@ impl Error {
         if message.contains("out of memory") || message.contains("can't allocate memory") {
             return Error::OutOfMemory { operation };
         }
-        let message =
-            message.lines().find(|l| !l.trim().is_empty()).unwrap_or("no message").trim().to_owned();
-        Error::Torch { operation, message }
+        // tch panics with its error as Rust source writes it, and LibTorch appends the stack, a line each.
+        let message = message.trim_start_matches("called `Result::unwrap()` on an `Err` value: Torch(\"");
+        let mut lines = message.lines().flat_map(|line| line.split("\\n")).map(str::trim);
+        let message = lines.find(|line| !line.is_empty()).unwrap_or("no message");
+        Error::Torch { operation, message: message.to_owned() }
     }
 }
 
@@ -220,4 +222,24 @@ pub(crate) fn quiet_panics() {
             }
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_libtorch_is_one_line() {
+        let fail = || {
+            let wide = tch::Tensor::zeros([2, 3], (tch::Kind::Float, tch::Device::Cpu));
+            Ok(wide.expand([1], false))
+        };
+        let error = contain("a test", fail).expect_err("the sizes do not fit");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("a test failed in LibTorch: expand(CPUFloatType{[2, 3]}, size=[1])"),
+            "{text}"
+        );
+        assert!(!text.contains("frame #0") && !text.contains("unwrap"), "{text}");
+    }
 }

@@ -377,7 +377,7 @@ impl Scope<'_> {
             }
             Err(problem) => {
                 weights.problem(problem);
-                Tensor::zeros([1], (weights.kind, weights.device)).expand(shape, false)
+                Tensor::zeros([0; 0], (weights.kind, weights.device)).expand(shape, false)
             }
         }
     }

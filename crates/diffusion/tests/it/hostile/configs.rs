@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::{Scratch, refused};
-use retouch_diffusion::models::clip::{ClipConfig, ClipText, ClipTextConfig};
+use retouch_diffusion::models::clip::{ClipConfig, ClipModel, ClipText, ClipTextConfig};
 use retouch_diffusion::models::unet::{UNet, UNetConfig};
 use retouch_diffusion::models::vae::{Vae, VaeConfig};
 use retouch_diffusion::{Device, Error, Kind};
@@ -172,8 +172,10 @@ fn any_value_in_any_field_is_taken_or_refused_in_bounded_memory() {
     let scratch = Scratch::new("ip2p", "ddim");
     let dual = scratch.folder.join("clip_dual");
     std::fs::create_dir(&dual).expect("writable");
-    let from = crate::fixture::goldens().join("clip_dual/config.json");
-    std::fs::copy(from, dual.join("config.json")).expect("committed");
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(crate::fixture::goldens().join("clip_dual").join(file), dual.join(file))
+            .expect("committed");
+    }
     let before = peak_memory();
     let mut refusals = 0;
     for file in [UNET, VAE, TEXT, "clip_dual/config.json"] {
@@ -205,7 +207,7 @@ fn weightless(scratch: &Scratch, file: &str) {
         UNET => UNet::load(&folder, None, device, kind).map(drop),
         VAE => Vae::load(&folder, None, device, kind).map(drop),
         TEXT => ClipText::load(&folder, None, device, kind).map(drop),
-        _ => return,
+        _ => ClipModel::load(&folder, None, device, kind).map(drop),
     };
     if let Err(error) = result {
         refused("weights", Err::<(), _>(error), "model_tensors_mismatch", &["tensor `"]);
