@@ -147,7 +147,7 @@ impl Error {
             Error::ConfigField { .. } => "model_config_unsupported",
             Error::Checkpoint { .. } => "model_checkpoint_corrupt",
             Error::Tensors { .. } => "model_tensors_mismatch",
-            Error::Scheduler { .. } => "model_scheduler_invalid",
+            Error::Scheduler { source, .. } => source.code(),
             Error::Tokenizer { .. } => "model_tokenizer_invalid",
             Error::Sampler(e) => e.code(),
             Error::Parameter { .. } => "parameter_invalid",

@@ -10,6 +10,8 @@ use crate::nn::Activation;
 
 /// Most layers of an encoder; the largest published CLIP has 48.
 const MAX_LAYERS: i64 = 256;
+/// Largest side of a patch; published models have at most 32.
+const MAX_PATCH: i64 = 1024;
 
 /// Fields that change no forward pass: provenance, initial values, training, and the settings of text generation that
 /// early versions of the reference wrote into every file, CLIP's too.
@@ -191,8 +193,9 @@ impl ClipVisionConfig {
             hidden_size: encoder.hidden_size,
             encoder,
         };
-        if config.patch_size > config.image_size {
-            let expected = format!("at most image_size = {}", config.image_size);
+        let largest = config.image_size.min(MAX_PATCH);
+        if config.patch_size > largest {
+            let expected = format!("at most {largest}, by image_size = {}", config.image_size);
             return Err(r.refuse("patch_size", &json!(config.patch_size), expected));
         }
         r.ignore(IGNORED);

@@ -13,6 +13,7 @@ use retouch_diffusion::{Device, Error, Kind};
 const UNET: &str = "unet/config.json";
 const VAE: &str = "vae/config.json";
 const TEXT: &str = "text_encoder/config.json";
+const DUAL: &str = "clip_dual/config.json";
 
 fn read(path: &Path) -> Result<(), Error> {
     let within = |part: &str| path.parent().is_some_and(|folder| folder.ends_with(part));
@@ -65,8 +66,12 @@ fn a_file_that_is_no_object_is_refused() {
 
 #[test]
 fn a_value_that_cannot_be_honoured_is_refused_by_its_field() {
-    let scratch = Scratch::new("ip2p", "ddim");
+    let scratch = with_dual();
     let cases = [
+        (DUAL, "vision_config", json!({"patch_size": 225}), "vision_config.patch_size"),
+        (DUAL, "vision_config", json!({"image_size": 4096, "patch_size": 1025}), "vision_config.patch_size"),
+        (DUAL, "text_config", json!([]), "text_config"),
+        (DUAL, "vision_config", json!({"an_unknown_field": 0}), "vision_config.an_unknown_field"),
         (UNET, "an_unknown_field", json!(1), "an_unknown_field"),
         (UNET, "_class_name", json!("FluxTransformer2DModel"), "_class_name"),
         (UNET, "act_fn", json!("tanh"), "act_fn"),
@@ -165,10 +170,8 @@ fn absurd() -> Vec<Value> {
     ]
 }
 
-/// Every field of every kind of configuration with every absurd value: an error that names the file, or a network that
-/// loads without its weights in bounded memory, to name what is missing.
-#[test]
-fn any_value_in_any_field_is_taken_or_refused_in_bounded_memory() {
+/// A model folder with CLIP's dual encoder in it.
+fn with_dual() -> Scratch {
     let scratch = Scratch::new("ip2p", "ddim");
     let dual = scratch.folder.join("clip_dual");
     std::fs::create_dir(&dual).expect("writable");
@@ -176,9 +179,17 @@ fn any_value_in_any_field_is_taken_or_refused_in_bounded_memory() {
         std::fs::copy(crate::fixture::goldens().join("clip_dual").join(file), dual.join(file))
             .expect("committed");
     }
+    scratch
+}
+
+/// Every field of every kind of configuration with every absurd value: an error that names the file, or a network that
+/// loads without its weights in bounded memory, to name what is missing.
+#[test]
+fn any_value_in_any_field_is_taken_or_refused_in_bounded_memory() {
+    let scratch = with_dual();
     let before = peak_memory();
     let mut refusals = 0;
-    for file in [UNET, VAE, TEXT, "clip_dual/config.json"] {
+    for file in [UNET, VAE, TEXT, DUAL] {
         let good = scratch.json(file);
         for field in good.keys() {
             for value in absurd() {
@@ -224,7 +235,7 @@ fn peak_memory() -> u64 {
 
 #[test]
 fn absurd_networks_need_no_memory_before_they_are_refused() {
-    let scratch = Scratch::new("ip2p", "ddim");
+    let scratch = with_dual();
     let before = peak_memory();
     let set = |file: &str, changes: Value| {
         let mut fields = scratch.json(file);
@@ -254,7 +265,19 @@ fn absurd_networks_need_no_memory_before_they_are_refused() {
             "max_position_embeddings": most,
         }),
     );
-    for file in [UNET, VAE, TEXT] {
+    set(
+        DUAL,
+        json!({
+            "projection_dim": most,
+            "text_config": {"hidden_size": most, "num_hidden_layers": 256, "vocab_size": most},
+            "vision_config": {
+                "num_attention_heads": 16,
+                "hidden_size": most, "num_hidden_layers": 256, "num_channels": most, "image_size": most,
+                "patch_size": 1024,
+            },
+        }),
+    );
+    for file in [UNET, VAE, TEXT, DUAL] {
         weightless(&scratch, file);
     }
     let grown = peak_memory() - before;

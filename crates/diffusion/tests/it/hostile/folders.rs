@@ -58,10 +58,10 @@ fn a_scheduler_configuration_is_refused_by_its_file() {
     let scratch = Scratch::new("ip2p", "ddim");
     let file = "scheduler/scheduler_config.json";
     let cases: [(&[u8], &str, &str); 6] = [
-        (b"{", "model_scheduler_invalid", "EOF"),
-        (b"[]", "model_scheduler_invalid", "expected a map"),
-        (br#"{"_class_name": "DDIMScheduler", "betas": 1}"#, "model_scheduler_invalid", "betas"),
-        (br#"{"_class_name": []}"#, "model_scheduler_invalid", "sampler"),
+        (b"{", "sampler_config_json", "EOF"),
+        (b"[]", "sampler_config_json", "expected a map"),
+        (br#"{"_class_name": "DDIMScheduler", "betas": 1}"#, "sampler_config_unknown_field", "betas"),
+        (br#"{"_class_name": []}"#, "sampler_unknown", "sampler"),
         (b"\xff\xfe", "model_file_unreadable", "utf-8"),
         (&vec![b' '; 5 << 20], "model_config_unsupported", "5242880 bytes"),
     ];
