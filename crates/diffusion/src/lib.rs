@@ -12,6 +12,7 @@ pub mod fuzzing;
 pub mod models;
 mod nn;
 mod noise;
+mod packed;
 mod pipeline;
 pub mod samplers;
 pub mod tokenizer;

@@ -61,7 +61,7 @@ fn a_panic_in_any_call_is_an_error_and_the_engine_goes_on() {
     let folder = fixture::model_folder("ip2p", "ddim", dir.path());
     let options = LoadOptions { device: Device::Cpu, kind: Kind::Float, variant: None };
     let mut engine =
-        Engine::new(Arc::new(Model::load(&folder, &options).expect("loads")), EngineOptions::default());
+        Engine::new(Rc::new(Model::load(&folder, &options).expect("loads")), EngineOptions::default());
     let expected = crate::run(&mut engine, request(), &mut |_| ()).expect("runs");
 
     let ids: Vec<RowId> =

@@ -1,6 +1,6 @@
 //! Whole pipelines against diffusers, and rows against each other.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use retouch_diffusion::{Device, Engine, EngineOptions, Kind, LoadOptions, Model, run};
 use retouch_ports::step_engine::{
@@ -18,13 +18,13 @@ const STEP: f64 = 1e-4;
 /// Every sampler with a golden, by the name of its scheduler configuration.
 const SAMPLERS: [&str; 6] = ["ddim", "pndm", "euler", "euler-a", "dpmpp-2m", "dpmpp-2m-karras"];
 
-pub fn load(family: &str, scheduler: &str) -> Arc<Model> {
+pub fn load(family: &str, scheduler: &str) -> Rc<Model> {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let options = LoadOptions { device: Device::Cpu, kind: Kind::Float, variant: None };
     let model = Model::load(&model_folder(family, scheduler, dir.path()), &options).expect("loads");
     // Fingerprints read the configuration files again, so the folder has to stay.
     let _kept = dir.keep();
-    Arc::new(model)
+    Rc::new(model)
 }
 
 pub fn floats(t: &Tensor) -> Vec<f32> {
@@ -58,11 +58,11 @@ pub fn generation(negative: &str) -> RowRequest {
     }
 }
 
-pub fn engine(model: &Arc<Model>) -> Engine {
+pub fn engine(model: &Rc<Model>) -> Engine {
     Engine::new(model.clone(), EngineOptions::default())
 }
 
-pub fn alone(model: &Arc<Model>, request: RowRequest) -> Output {
+pub fn alone(model: &Rc<Model>, request: RowRequest) -> Output {
     run(&mut engine(model), request, &mut |_| ()).expect("runs")
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -79,14 +79,14 @@ fn output_format(args: &CommonArgs) -> Result<OutputFormat, Failure> {
     Err(Failure::file("write", &args.output, &missing))
 }
 
-fn load(args: &CommonArgs) -> Result<(Arc<Model>, Duration), Failure> {
+fn load(args: &CommonArgs) -> Result<(Rc<Model>, Duration), Failure> {
     if let Some(threads) = args.threads {
         retouch_diffusion::set_threads(threads);
     }
     let start = Instant::now();
     let options = LoadOptions { device: args.device, kind: args.dtype.kind(), variant: args.variant.clone() };
     let model = Model::load(&args.model, &options)?;
-    Ok((Arc::new(model), start.elapsed()))
+    Ok((Rc::new(model), start.elapsed()))
 }
 
 fn request(
@@ -118,14 +118,15 @@ fn create(
     args: &CommonArgs,
     task: &str,
     format: OutputFormat,
-    model: &Arc<Model>,
+    model: &Rc<Model>,
     load: Duration,
     request: RowRequest,
     result_size: Option<(u32, u32)>,
 ) -> Result<(), Failure> {
     let start = Instant::now();
     let parameters = parameters(task, model, &request, args)?;
-    let mut engine = Engine::new(model.clone(), EngineOptions::default());
+    let mut engine =
+        Engine::new(model.clone(), EngineOptions { low_memory: true, ..EngineOptions::default() });
     let bar = progress_bar(args.json);
     let output = retouch_diffusion::run(&mut engine, request, &mut |status| {
         bar.set_length(status.forwards as u64);

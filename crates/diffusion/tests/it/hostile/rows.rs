@@ -1,6 +1,6 @@
 //! Rows: weights and inputs that are not finite, requests that need too much memory, hostile exports.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use retouch_diffusion::{Engine, Model};
 use retouch_ports::step_engine::{
@@ -17,12 +17,12 @@ fn request() -> RowRequest {
 }
 
 /// The model of `scratch` with one value of a tensor replaced.
-fn poisoned(scratch: &Scratch, component: &str, tensor: &str, value: f32) -> Arc<Model> {
+fn poisoned(scratch: &Scratch, component: &str, tensor: &str, value: f32) -> Rc<Model> {
     let mut tensors = tensors(&format!("ip2p/{component}"));
     tensors.get_mut(tensor).expect("a tensor").2[8..12].copy_from_slice(&value.to_le_bytes());
     let stem = if component == "text_encoder" { "model" } else { "diffusion_pytorch_model" };
     let file = format!("{component}/{stem}.safetensors");
-    Arc::new(scratch.load_with(&file, Some(&File::new(&tensors).bytes(0))).expect("NaN is a float"))
+    Rc::new(scratch.load_with(&file, Some(&File::new(&tensors).bytes(0))).expect("NaN is a float"))
 }
 
 /// Fails unless `error` blames `row` and names everything in `named`.
@@ -77,7 +77,7 @@ fn weights_that_are_not_finite_are_named_where_they_show() {
 #[test]
 fn a_row_that_overflows_leaves_the_others_as_they_are() {
     let scratch = Scratch::new("ip2p", "ddim");
-    let model = Arc::new(Model::load(&scratch.folder, &options()).expect("loads"));
+    let model = Rc::new(Model::load(&scratch.folder, &options()).expect("loads"));
     let expected = alone(&model, request());
     let mut engine = engine(&model);
     let noise = GivenNoise { latents: vec![3e38; 4 * 16 * 24], steps: Vec::new() };
@@ -103,7 +103,7 @@ fn inputs_that_are_not_finite_or_too_large_are_refused() {
     let scratch = Scratch::new("sd1", "ddim");
     let ip2p = Scratch::new("ip2p", "ddim");
     let [generating, editing] =
-        [&scratch, &ip2p].map(|s| Arc::new(Model::load(&s.folder, &options()).expect("loads")));
+        [&scratch, &ip2p].map(|s| Rc::new(Model::load(&s.folder, &options()).expect("loads")));
     let noise = |value: f32| Some(GivenNoise { latents: vec![value; 4 * 16 * 24], steps: Vec::new() });
     let mut image = vec![0.0; 3 * 32 * 48];
     image[5] = f32::NAN;
@@ -141,7 +141,7 @@ fn a_bad_scheduler_value_is_named_when_its_sampler_is_wanted() {
         let mut fields = scratch.json(file);
         fields.insert(field.into(), value.clone());
         let bytes = serde_json::to_vec(&fields).expect("JSON");
-        let model = Arc::new(scratch.load_with(file, Some(&bytes)).expect("other samplers may do"));
+        let model = Rc::new(scratch.load_with(file, Some(&bytes)).expect("other samplers may do"));
         let error = engine(&model).admit(Gang::single(request())).expect_err(field);
         assert_eq!((error.kind, error.code), (EngineErrorKind::Invalid, code), "{error}");
         let named = if field == "_class_name" { "LMSDiscreteScheduler" } else { field };
@@ -161,7 +161,7 @@ fn resume(engine: &mut Engine, request: &RowRequest, data: Vec<u8>) -> Result<()
 #[test]
 fn hostile_exports_are_refused() {
     let scratch = Scratch::new("ip2p", "pndm");
-    let model = Arc::new(Model::load(&scratch.folder, &options()).expect("loads"));
+    let model = Rc::new(Model::load(&scratch.folder, &options()).expect("loads"));
     let (mut engine, request) = (engine(&model), request());
     let row = admit(&mut engine, request.clone());
     engine.encode(&[row]).expect("encodes");
