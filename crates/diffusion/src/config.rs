@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shorten};
+use crate::files::read_small;
 
-/// Largest `config.json` that is read.
-const MAX_CONFIG_BYTES: u64 = 4 << 20;
+/// Most layers in a row of one level; published models have at most 10.
+const MAX_LAYERS: i64 = 16;
 
 /// A JSON object whose fields are taken one by one; [`ConfigReader::finish`] refuses what is left.
 pub(crate) struct ConfigReader {
@@ -20,17 +21,7 @@ pub(crate) struct ConfigReader {
 impl ConfigReader {
     /// Reads the object in `path`.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let length = std::fs::metadata(path).map_err(|e| Error::model_file(path, e))?.len();
-        if length > MAX_CONFIG_BYTES {
-            return Err(Error::ConfigField {
-                path: path.to_owned(),
-                field: "(whole file)".into(),
-                value: format!("{length} bytes"),
-                expected: format!("at most {MAX_CONFIG_BYTES} bytes"),
-            });
-        }
-        let text = std::fs::read(path).map_err(|e| Error::model_file(path, e))?;
-        let fields = serde_json::from_slice(&text)
+        let fields = serde_json::from_slice(&read_small(path)?)
             .map_err(|source| Error::ConfigJson { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), within: String::new(), fields })
     }
@@ -57,14 +48,12 @@ impl ConfigReader {
 
     /// An error that names `field`.
     pub(crate) fn refuse(&self, field: &str, value: &Value, expected: impl Into<String>) -> Error {
-        let mut value = value.to_string();
-        if value.len() > 120 {
-            let cut = (0..=120).rev().find(|&i| value.is_char_boundary(i)).unwrap_or(0);
-            value.truncate(cut);
-            value.push('…');
+        Error::ConfigField {
+            path: self.path.clone(),
+            field: shorten(format!("{}{field}", self.within)),
+            value: shorten(value.to_string()),
+            expected: expected.into(),
         }
-        let field = format!("{}{field}", self.within);
-        Error::ConfigField { path: self.path.clone(), field, value, expected: expected.into() }
     }
 
     fn parse<T>(
@@ -87,11 +76,27 @@ impl ConfigReader {
 
     /// A list of positive sizes; a single number stands for a list of `n` equal ones.
     pub(crate) fn sizes(&mut self, field: &str, default: i64, n: usize) -> Result<Vec<i64>> {
-        let expected = format!("a whole number from 1 to 1048576, or a list of {n} such numbers");
+        self.per_level(field, default, n, 1 << 20)
+    }
+
+    /// A number of layers.
+    pub(crate) fn layers(&mut self, field: &str, default: i64) -> Result<i64> {
+        let expected = format!("a whole number from 1 to {MAX_LAYERS}");
+        self.parse(field, default, &expected, |v| size(v).filter(|&n| n <= MAX_LAYERS))
+    }
+
+    /// A list of numbers of layers; a single number stands for a list of `n` equal ones.
+    pub(crate) fn layers_list(&mut self, field: &str, default: i64, n: usize) -> Result<Vec<i64>> {
+        self.per_level(field, default, n, MAX_LAYERS)
+    }
+
+    fn per_level(&mut self, field: &str, default: i64, n: usize, most: i64) -> Result<Vec<i64>> {
+        let expected = format!("a whole number from 1 to {most}, or a list of {n} such numbers");
+        let number = |value: &Value| size(value).filter(|&s| s <= most);
         self.parse(field, vec![default; n], &expected, |value| match value {
-            Value::Array(items) if items.len() == n => items.iter().map(size).collect(),
+            Value::Array(items) if items.len() == n => items.iter().map(number).collect(),
             Value::Array(_) => None,
-            one => size(one).map(|s| vec![s; n]),
+            one => number(one).map(|s| vec![s; n]),
         })
     }
 
@@ -106,6 +111,11 @@ impl ConfigReader {
     /// A finite number.
     pub(crate) fn number(&mut self, field: &str, default: f64) -> Result<f64> {
         self.parse(field, default, "a finite number", |v| v.as_f64().filter(|x| x.is_finite()))
+    }
+
+    /// What a norm adds to a variance.
+    pub(crate) fn epsilon(&mut self, field: &str, default: f64) -> Result<f64> {
+        self.parse(field, default, "a number from 0 to 1", |v| v.as_f64().filter(|x| (0.0..=1.0).contains(x)))
     }
 
     /// One of a few whole numbers.

@@ -64,6 +64,15 @@ pub enum Error {
         /// One line for each missing, wrong-shaped or non-finite tensor.
         problems: Vec<String>,
     },
+    /// The scheduler configuration of a model folder cannot be used.
+    #[error("{} is not a usable scheduler configuration", path.display())]
+    Scheduler {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: crate::samplers::SamplerError,
+    },
     /// The tokenizer cannot be loaded or run.
     #[error("tokenizer in {}: {reason}", path.display())]
     Tokenizer {
@@ -138,6 +147,7 @@ impl Error {
             Error::ConfigField { .. } => "model_config_unsupported",
             Error::Checkpoint { .. } => "model_checkpoint_corrupt",
             Error::Tensors { .. } => "model_tensors_mismatch",
+            Error::Scheduler { source, .. } => source.code(),
             Error::Tokenizer { .. } => "model_tokenizer_invalid",
             Error::Sampler(e) => e.code(),
             Error::Parameter { .. } => "parameter_invalid",
@@ -159,10 +169,22 @@ impl Error {
         if message.contains("out of memory") || message.contains("can't allocate memory") {
             return Error::OutOfMemory { operation };
         }
-        let message =
-            message.lines().find(|l| !l.trim().is_empty()).unwrap_or("no message").trim().to_owned();
-        Error::Torch { operation, message }
+        // tch panics with its error as Rust source writes it, and LibTorch appends the stack, a line each.
+        let message = message.trim_start_matches("called `Result::unwrap()` on an `Err` value: Torch(\"");
+        let mut lines = message.lines().flat_map(|line| line.split("\\n")).map(str::trim);
+        let message = lines.find(|line| !line.is_empty()).unwrap_or("no message");
+        Error::Torch { operation, message: message.to_owned() }
     }
+}
+
+/// Cuts text from a hostile file to what a message can hold.
+pub(crate) fn shorten(mut text: String) -> String {
+    const LONGEST: usize = 120;
+    if text.len() > LONGEST {
+        text.truncate((0..=LONGEST).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0));
+        text.push('…');
+    }
+    text
 }
 
 /// Runs `f`, turning a panic of tch (LibTorch's exceptions surface so) into a named error.
@@ -200,4 +222,24 @@ pub(crate) fn quiet_panics() {
             }
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_libtorch_is_one_line() {
+        let fail = || {
+            let wide = tch::Tensor::zeros([2, 3], (tch::Kind::Float, tch::Device::Cpu));
+            Ok(wide.expand([1], false))
+        };
+        let error = contain("a test", fail).expect_err("the sizes do not fit");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("a test failed in LibTorch: expand(CPUFloatType{[2, 3]}, size=[1])"),
+            "{text}"
+        );
+        assert!(!text.contains("frame #0") && !text.contains("unwrap"), "{text}");
+    }
 }

@@ -6,6 +6,9 @@
 mod config;
 mod device;
 mod error;
+mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod models;
 mod nn;
 mod noise;

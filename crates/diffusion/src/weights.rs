@@ -10,10 +10,11 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shorten};
+use crate::files::{read_small, regular};
 
-/// Largest shard index that is read.
-const MAX_INDEX_BYTES: u64 = 32 << 20;
+/// Longest header of a safetensors file; one with 10,000 tensors has 1 MiB.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 /// The memory-mapped tensors of one component (`unet/`, `vae/`, ...).
 pub struct Checkpoint {
@@ -24,10 +25,28 @@ pub struct Checkpoint {
 
 struct Entry {
     file: usize,
-    kind: Kind,
+    dtype: Dtype,
     shape: Vec<i64>,
     start: usize,
     length: usize,
+}
+
+impl Entry {
+    /// LibTorch's name of the type of a weight; `None` for types that no weight is loaded from.
+    fn kind(&self) -> Option<Kind> {
+        match self.dtype {
+            Dtype::F64 => Some(Kind::Double),
+            Dtype::F32 => Some(Kind::Float),
+            Dtype::F16 => Some(Kind::Half),
+            Dtype::BF16 => Some(Kind::BFloat16),
+            _ => None,
+        }
+    }
+
+    /// Type and number of values of a weight; counted in bytes, as sizes beside a 0 may be of any magnitude.
+    fn weights(&self) -> Option<(Kind, u64)> {
+        self.kind().map(|kind| (kind, (self.length / kind.elt_size_in_bytes()) as u64))
+    }
 }
 
 impl Checkpoint {
@@ -45,35 +64,30 @@ impl Checkpoint {
 
     fn map(&mut self, path: &Path) -> Result<()> {
         let corrupt = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
+        let length = regular(path)?;
+        if length < 8 {
+            return Err(corrupt(format!("it has {length} bytes, too few for a header")));
+        }
         let file = std::fs::File::open(path).map_err(|e| Error::model_file(path, e))?;
-        let metadata = file.metadata().map_err(|e| Error::model_file(path, e))?;
-        if !metadata.is_file() {
-            return Err(corrupt("it is not a regular file".into()));
-        }
-        if metadata.len() < 8 {
-            return Err(corrupt(format!("it has {} bytes, too few for a header", metadata.len())));
-        }
         #[expect(unsafe_code, reason = "mapping a file is unsafe by signature")]
         // SAFETY: the mapping is read-only and lives as long as every tensor made from it (`Arc<Checkpoint>` in the
         // models). A model folder must not be truncated while it is in use, which is documented in the README.
         let mmap = unsafe { Mmap::map(&file) }.map_err(|e| Error::model_file(path, e))?;
-        let (header, metadata) =
-            SafeTensors::read_metadata(&mmap).map_err(|e| corrupt(format!("{e}; copy the file again")))?;
+        let header = mmap.first_chunk().map_or(0, |&bytes| u64::from_le_bytes(bytes));
+        if header > MAX_HEADER_BYTES {
+            return Err(corrupt(format!("its header has {header} bytes, more than {MAX_HEADER_BYTES}")));
+        }
+        let (header, metadata) = SafeTensors::read_metadata(&mmap)
+            .map_err(|e| corrupt(format!("{}; copy the file again", shorten(e.to_string()))))?;
         let data_start = header + 8;
         let file = self.files.len();
         for (name, info) in metadata.tensors() {
-            let kind = kind_of(info.dtype).ok_or_else(|| {
-                corrupt(format!("tensor `{name}` has the type {:?}, which is not supported", info.dtype))
-            })?;
             let shape = info.shape.iter().map(|&d| d as i64).collect();
             let (start, end) = info.data_offsets;
-            if data_start + end > mmap.len() {
-                return Err(corrupt(format!(
-                    "tensor `{name}` ends beyond the file; it is truncated, copy it again"
-                )));
-            }
-            let entry = Entry { file, kind, shape, start: data_start + start, length: end - start };
+            let dtype = info.dtype;
+            let entry = Entry { file, dtype, shape, start: data_start + start, length: end - start };
             if self.entries.insert(name.clone(), entry).is_some() {
+                let name = shorten(name);
                 return Err(corrupt(format!("tensor `{name}` is in more than one shard")));
             }
         }
@@ -111,24 +125,19 @@ impl Checkpoint {
 
     /// Number of values in all floating-point tensors.
     pub fn parameters(&self) -> u64 {
-        self.entries
-            .values()
-            .filter(|e| is_float(e.kind))
-            .map(|e| e.shape.iter().product::<i64>() as u64)
-            .sum()
+        self.entries.values().filter_map(Entry::weights).map(|(_, values)| values).sum()
     }
 
     /// The storage types that occur, most values first.
     pub fn kinds(&self) -> Vec<Kind> {
-        let mut counts: Vec<(Kind, i64)> = Vec::new();
-        for entry in self.entries.values().filter(|e| is_float(e.kind)) {
-            let values = entry.shape.iter().product::<i64>();
-            match counts.iter_mut().find(|(kind, _)| *kind == entry.kind) {
+        let mut counts: Vec<(Kind, u64)> = Vec::new();
+        for (kind, values) in self.entries.values().filter_map(Entry::weights) {
+            match counts.iter_mut().find(|(known, _)| *known == kind) {
                 Some((_, n)) => *n += values,
-                None => counts.push((entry.kind, values)),
+                None => counts.push((kind, values)),
             }
         }
-        counts.sort_by_key(|(_, n)| -n);
+        counts.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
         counts.into_iter().map(|(kind, _)| kind).collect()
     }
 
@@ -138,7 +147,7 @@ impl Checkpoint {
     /// differ in nearly every value, so samples tell them apart.
     pub(crate) fn fingerprint(&self, hasher: &mut impl sha2::Digest) {
         for (name, entry) in &self.entries {
-            hasher.update(format!("{name} {:?} {:?}\n", entry.kind, entry.shape));
+            hasher.update(format!("{name} {:?} {:?}\n", entry.dtype, entry.shape));
         }
         for file in &self.files {
             hasher.update((file.len() as u64).to_le_bytes());
@@ -151,23 +160,24 @@ impl Checkpoint {
 
     /// The first floating-point tensor that holds NaN or infinity, by name.
     pub fn first_non_finite(&self) -> Option<String> {
-        let finite = |entry: &Entry| self.view(entry).isfinite().all().int64_value(&[]) != 0;
-        self.entries.iter().find(|(_, e)| is_float(e.kind) && !finite(e)).map(|(name, _)| name.clone())
+        let finite = |entry: &Entry, kind: Kind| {
+            entry.length == 0 || self.view(entry, kind).isfinite().all().int64_value(&[]) != 0
+        };
+        let bad = |entry: &Entry| entry.kind().is_some_and(|kind| !finite(entry, kind));
+        self.entries.iter().find(|(_, entry)| bad(entry)).map(|(name, _)| shorten(name.clone()))
     }
 
-    /// A tensor over the mapped bytes, in the stored type. Misaligned data are copied.
-    fn view(&self, entry: &Entry) -> Tensor {
+    /// A tensor over the mapped bytes of an entry that is not empty, in its stored type `kind`. Misaligned data are
+    /// copied.
+    fn view(&self, entry: &Entry, kind: Kind) -> Tensor {
         let bytes = &self.files[entry.file][entry.start..entry.start + entry.length];
-        let aligned = (bytes.as_ptr() as usize).is_multiple_of(entry.kind.elt_size_in_bytes());
-        if entry.length == 0 || !aligned {
-            let copy = Tensor::zeros(&entry.shape, (entry.kind, Device::Cpu));
-            if entry.length > 0 {
-                #[expect(unsafe_code, reason = "LibTorch's storage is reached by pointer")]
-                // SAFETY: a fresh contiguous tensor of `shape` and `kind` holds exactly `length` bytes, which the
-                // safetensors header check has made equal to the product of shape and element size.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(bytes.as_ptr(), copy.data_ptr().cast(), bytes.len());
-                }
+        if !(bytes.as_ptr() as usize).is_multiple_of(kind.elt_size_in_bytes()) {
+            let copy = Tensor::zeros(&entry.shape, (kind, Device::Cpu));
+            #[expect(unsafe_code, reason = "LibTorch's storage is reached by pointer")]
+            // SAFETY: a fresh contiguous tensor of `shape` and `kind` holds exactly `length` bytes, which the safetensors
+            // header check has made equal to the product of shape and element size.
+            unsafe {
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), copy.data_ptr().cast(), bytes.len());
             }
             return copy;
         }
@@ -179,7 +189,7 @@ impl Checkpoint {
         // SAFETY: the range lies in the mapping and is aligned; the mapping outlives the tensor because every model
         // holds the `Arc<Checkpoint>`; nothing writes to weights in place.
         unsafe {
-            Tensor::from_blob(bytes.as_ptr(), &entry.shape, &strides, entry.kind, Device::Cpu)
+            Tensor::from_blob(bytes.as_ptr(), &entry.shape, &strides, kind, Device::Cpu)
         }
     }
 }
@@ -193,24 +203,6 @@ fn dont_need(file: &Mmap, offset: usize, length: usize) {
     }
 }
 
-fn is_float(kind: Kind) -> bool {
-    matches!(kind, Kind::Float | Kind::Half | Kind::BFloat16 | Kind::Double)
-}
-
-fn kind_of(dtype: Dtype) -> Option<Kind> {
-    Some(match dtype {
-        Dtype::F64 => Kind::Double,
-        Dtype::F32 => Kind::Float,
-        Dtype::F16 => Kind::Half,
-        Dtype::BF16 => Kind::BFloat16,
-        Dtype::I64 => Kind::Int64,
-        Dtype::I32 => Kind::Int,
-        Dtype::U8 => Kind::Uint8,
-        Dtype::BOOL => Kind::Bool,
-        _ => return None,
-    })
-}
-
 /// The files that make up a checkpoint.
 fn locate(folder: &Path, stem: &str, variant: Option<&str>) -> Result<Vec<PathBuf>> {
     let names = |variant: Option<&str>| match variant {
@@ -220,10 +212,10 @@ fn locate(folder: &Path, stem: &str, variant: Option<&str>) -> Result<Vec<PathBu
     let find = |variant: Option<&str>| -> Result<Option<Vec<PathBuf>>> {
         let (single, index) = names(variant);
         let (single, index) = (folder.join(single), folder.join(index));
-        if single.is_file() {
+        if single.exists() {
             return Ok(Some(vec![single]));
         }
-        if index.is_file() { shards(&index).map(Some) } else { Ok(None) }
+        if index.exists() { shards(&index).map(Some) } else { Ok(None) }
     };
     if let Some(paths) = find(variant)? {
         return Ok(paths);
@@ -267,12 +259,7 @@ fn variants_in(folder: &Path, stem: &str) -> Vec<String> {
 /// The shard files that an index names.
 fn shards(index: &Path) -> Result<Vec<PathBuf>> {
     let corrupt = |reason: String| Error::Checkpoint { path: index.to_owned(), reason };
-    let length = std::fs::metadata(index).map_err(|e| Error::model_file(index, e))?.len();
-    if length > MAX_INDEX_BYTES {
-        return Err(corrupt(format!("an index of {length} bytes is too large")));
-    }
-    let text = std::fs::read(index).map_err(|e| Error::model_file(index, e))?;
-    let json: serde_json::Value = serde_json::from_slice(&text)
+    let json: serde_json::Value = serde_json::from_slice(&read_small(index)?)
         .map_err(|source| Error::ConfigJson { path: index.to_owned(), source })?;
     let map = json.get("weight_map").and_then(|m| m.as_object());
     let map = map.ok_or_else(|| corrupt("it has no `weight_map` object".into()))?;
@@ -282,6 +269,7 @@ fn shards(index: &Path) -> Result<Vec<PathBuf>> {
         let name = file.as_str().unwrap_or_default();
         let plain = Path::new(name).file_name().is_some_and(|f| f == name);
         if !plain {
+            let (tensor, file) = (shorten(tensor.clone()), shorten(file.to_string()));
             return Err(corrupt(format!(
                 "tensor `{tensor}` names the shard {file}, which is not a plain file name"
             )));
@@ -398,7 +386,7 @@ impl Scope<'_> {
 
     /// The tensor `name` of exactly `shape`, on the wanted device in the wanted type.
     pub fn get(&self, name: &str, shape: &[i64]) -> Tensor {
-        let stored = self.stored(name, shape);
+        let Some(stored) = self.find(name, shape) else { return self.stand_in(shape, self.device()) };
         let wanted = stored.to_device(self.device()).to_kind(self.kind());
         if wanted.data_ptr() != stored.data_ptr() {
             self.checkpoint().release(&stored);
@@ -406,30 +394,38 @@ impl Scope<'_> {
         wanted
     }
 
-    /// The tensor `name` of exactly `shape` as stored: a view of the mapped file.
-    ///
-    /// What is missing or misshaped is noted for [`Weights::finish`]; a memory-free stand-in of the right shape lets
-    /// loading go on, so that one error can name everything.
+    /// The tensor `name` of exactly `shape` as stored, on the CPU: a view of the mapped file.
     pub fn stored(&self, name: &str, shape: &[i64]) -> Tensor {
+        self.find(name, shape).unwrap_or_else(|| self.stand_in(shape, Device::Cpu))
+    }
+
+    /// Lets loading go on after what is missing or misshaped, so that one error can name everything. Takes no memory as
+    /// long as nobody copies it, not even to another device.
+    fn stand_in(&self, shape: &[i64], device: Device) -> Tensor {
+        Tensor::zeros([0; 0], (self.kind(), device)).expand(shape, false)
+    }
+
+    /// What is missing or misshaped is noted for [`Weights::finish`].
+    fn find(&self, name: &str, shape: &[i64]) -> Option<Tensor> {
         let full = format!("{}{name}", self.prefix);
         let weights = self.weights;
         let entry = weights.checkpoint.entries.get(&full);
-        let problem = match entry {
-            None => Some(format!("tensor `{full}` {shape:?} is missing")),
+        let found = match entry {
+            None => Err(format!("tensor `{full}` {shape:?} is missing")),
             Some(e) if e.shape != shape => {
-                Some(format!("tensor `{full}` has the shape {:?} instead of {shape:?}", e.shape))
+                let have = shorten(format!("{:?}", e.shape));
+                Err(format!("tensor `{full}` has the shape {have} instead of {shape:?}"))
             }
-            Some(e) if !is_float(e.kind) => {
-                Some(format!("tensor `{full}` has the type {:?} instead of a float", e.kind))
-            }
-            Some(_) => None,
+            Some(e) => e.kind().map(|kind| (e, kind)).ok_or_else(|| {
+                format!("tensor `{full}` has the type {:?} instead of F32, F16, BF16 or F64", e.dtype)
+            }),
         };
         weights.used.borrow_mut().insert(full);
-        match (entry, problem) {
-            (Some(entry), None) => weights.checkpoint.view(entry),
-            (_, problem) => {
-                weights.problem(problem.unwrap_or_default());
-                Tensor::zeros([1], (weights.kind, Device::Cpu)).expand(shape, false)
+        match found {
+            Ok((entry, kind)) => Some(weights.checkpoint.view(entry, kind)),
+            Err(problem) => {
+                weights.problem(problem);
+                None
             }
         }
     }

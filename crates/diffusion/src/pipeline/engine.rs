@@ -12,13 +12,13 @@ use retouch_ports::step_engine::{
 use tch::{Kind, Tensor};
 
 use super::Model;
-use super::export::{self, floats};
+use super::export;
 use super::guidance::{self, Branch, Branches};
 use super::prompt::{Prompt, PromptCache};
 use super::row::{Encoded, Row};
 use crate::error::{Error, Result, contain};
 use crate::models::unet::AttentionMap;
-use crate::nn::dims4;
+use crate::samplers::SamplerState;
 
 /// Most rows of a gang.
 const MAX_GANG: usize = 4;
@@ -59,6 +59,9 @@ struct Part {
     /// Where its branches begin in the batch.
     start: i64,
 }
+
+/// A row's sampler state and latents after a forward.
+type Advanced = (SamplerState, Tensor);
 
 impl Engine {
     /// An empty engine for `model`.
@@ -129,16 +132,16 @@ impl Engine {
 
     /// Puts a new row where its export left off.
     fn resume(&mut self, row: &mut Row, data: &[u8]) -> Result<()> {
-        let fingerprint = self.fingerprint()?.to_owned();
-        let resumed = contain("reading an exported row", || export::read(data, row, &fingerprint))?;
-        let Some(resumed) = resumed else {
+        let fingerprint = self.fingerprint()?;
+        let kind = self.model.kind();
+        let resumed = contain("reading an exported row", || {
+            let image_latents = export::resume(data, row, fingerprint)?;
+            Ok(image_latents.map(|latents| latents.map(|t| t.to_kind(kind))))
+        })?;
+        let Some(image_latents) = resumed else {
             tracing::warn!("an exported row is of another model or format version: it restarts at step 0");
             return Ok(());
         };
-        row.state = row.sampler.import(&resumed.counters, resumed.history)?;
-        row.latents = resumed.latents;
-        row.forward = resumed.forward;
-        let image_latents = resumed.image_latents.map(|t| t.to_kind(self.model.kind()));
         row.encoded = Some(encode_text(&self.model, &mut self.prompts, &row.request, image_latents)?);
         Ok(())
     }
@@ -151,7 +154,11 @@ impl Engine {
                 Task::Generate => None,
                 Task::Edit { image } => {
                     let (w, h) = row.size();
-                    Some(contain("encoding an image", || Ok(self.encode_image(image, w, h)))?)
+                    Some(contain("encoding an image", || {
+                        let latents = self.encode_image(image, w, h);
+                        self.expect_finite(&latents, id, row.forward, "encode")?;
+                        Ok(latents)
+                    })?)
                 }
             };
             let row = self.rows.get_mut(&id).ok_or(Error::UnknownRow(id.0))?;
@@ -222,12 +229,16 @@ impl Engine {
 
     fn try_step(&mut self, ids: &[RowId]) -> Result<()> {
         let parts = self.plan(ids)?;
-        let map = self.attention_map(&parts);
-        let prediction = contain("a denoising step", || self.forward(&parts, map.as_ref()))?;
-        self.check_finite(&parts, &prediction)?;
+        let prediction = contain("a denoising step", || {
+            let map = self.attention_map(&parts);
+            self.forward(&parts, map.as_ref())
+        })?;
         // All rows are advanced before any is changed: an error leaves everything as it was.
         let advanced = contain("a sampler step", || {
-            parts.iter().map(|part| self.advance(part, &prediction)).collect::<Result<Vec<_>>>()
+            let advanced: Vec<_> =
+                parts.iter().map(|part| self.advance(part, &prediction)).collect::<Result<_>>()?;
+            self.check_step(&parts, &prediction, &advanced)?;
+            Ok(advanced)
         })?;
         for (part, (state, latents)) in parts.iter().zip(advanced) {
             if let Some(row) = self.rows.get_mut(&part.id) {
@@ -275,23 +286,39 @@ impl Engine {
         Ok(unet.forward(&sample, &timesteps, &text, map).to_kind(Kind::Float))
     }
 
-    fn check_finite(&self, parts: &[Part], prediction: &Tensor) -> Result<()> {
-        let finite = |t: &Tensor| t.isfinite().all().int64_value(&[]) != 0;
-        contain("checking a step", || {
-            if finite(prediction) {
-                return Ok(());
-            }
-            let bad = parts.iter().find(|p| !finite(&prediction.narrow(0, p.start, p.branches.len() as i64)));
-            let bad = bad.unwrap_or(&parts[0]);
-            let weight = self.model.first_non_finite();
-            let hint =
-                weight.map(|w| format!("the model's weights are at fault, first `{w}`; download them again"));
-            Err(Error::NonFinite { row: bad.id.0, forward: self.rows[&bad.id].forward, hint })
-        })
+    /// Refuses a step from which a row comes out non-finite: guidance may overflow where the prediction does not.
+    fn check_step(&self, parts: &[Part], prediction: &Tensor, advanced: &[Advanced]) -> Result<()> {
+        let latents = Tensor::cat(&advanced.iter().map(|(_, latents)| latents).collect::<Vec<_>>(), 0);
+        // One answer from the device for both.
+        let all = prediction.isfinite().all().logical_and(&latents.isfinite().all());
+        if all.int64_value(&[]) != 0 {
+            return Ok(());
+        }
+        let row_is_finite = |(part, (_, latents)): &(&Part, &Advanced)| {
+            finite(&prediction.narrow(0, part.start, part.branches.len() as i64)) && finite(latents)
+        };
+        let bad =
+            parts.iter().zip(advanced).find(|row| !row_is_finite(row)).map_or(&parts[0], |(part, _)| part);
+        let hint = self.bad_weight();
+        Err(Error::NonFinite { row: bad.id.0, forward: self.rows[&bad.id].forward, hint })
+    }
+
+    /// Refuses what the VAE made of a row's image or latents if it is not finite.
+    fn expect_finite(&self, result: &Tensor, id: RowId, forward: usize, what: &str) -> Result<()> {
+        if finite(result) {
+            return Ok(());
+        }
+        let hint = self.bad_weight().or_else(|| Some(format!("the VAE overflowed; {what} in float32")));
+        Err(Error::NonFinite { row: id.0, forward, hint })
+    }
+
+    fn bad_weight(&self) -> Option<String> {
+        let weight = self.model.first_non_finite()?;
+        Some(format!("the model's weights are at fault, first `{weight}`; download them again"))
     }
 
     /// A row's sampler state and latents after its part of `prediction`.
-    fn advance(&self, part: &Part, prediction: &Tensor) -> Result<(crate::samplers::SamplerState, Tensor)> {
+    fn advance(&self, part: &Part, prediction: &Tensor) -> Result<Advanced> {
         let row = &self.rows[&part.id];
         let own = prediction.narrow(0, part.start, part.branches.len() as i64);
         let guided = guidance::combine(&own, &part.branches);
@@ -310,14 +337,10 @@ impl Engine {
             let image = contain("decoding an image", || {
                 let latents = &row.latents / vae.config().scaling_factor;
                 let image = if tiled { vae.decode_tiled(&latents) } else { vae.decode(&latents) };
+                // Before clamping, which would make white or black of infinity.
+                self.expect_finite(&image, id, row.forward, "decode")?;
                 Ok((image.to_kind(Kind::Float) / 2.0 + 0.5).clamp(0.0, 1.0))
             })?;
-            if image.isfinite().all().int64_value(&[]) == 0 {
-                let weight = self.model.first_non_finite();
-                let hint = weight.map(|w| format!("the model's weights are at fault, first `{w}`"));
-                let hint = hint.or_else(|| Some("the VAE overflowed; decode in float32".to_owned()));
-                return Err(Error::NonFinite { row: id.0, forward: row.forward, hint });
-            }
             if let Some(row) = self.rows.get_mut(&id) {
                 row.image = Some(image);
             }
@@ -326,26 +349,11 @@ impl Engine {
     }
 
     fn try_take(&mut self, id: RowId) -> Result<Output> {
-        self.in_stage(id, Stage::Decoded)?;
-        let row = self.rows.remove(&id).ok_or(Error::UnknownRow(id.0))?;
+        let row = self.in_stage(id, Stage::Decoded)?;
+        let output = contain("reading a result", || Ok(row.output()))?;
+        self.rows.remove(&id);
         self.forget_empty_gangs();
-        let values = |tensor: Option<&Tensor>| tensor.map(floats).unwrap_or_default();
-        let encoded = row.encoded.as_ref();
-        let (_, c, h, w) = dims4(&row.latents);
-        let text = encoded.map(|e| e.prompt.embeds.size()).unwrap_or_default();
-        let dimension = |i: usize| text.get(i).map_or(0, |&d| d as usize);
-        Ok(Output {
-            image: values(row.image.as_ref()),
-            width: row.request.width,
-            height: row.request.height,
-            latents: floats(&row.latents),
-            latent_shape: [c, h, w].map(|d| d as usize),
-            text_shape: [dimension(1), dimension(2)],
-            image_latents: values(encoded.and_then(|e| e.image_latents.as_ref())),
-            text_embeds: values(encoded.map(|e| &e.prompt.embeds)),
-            evaluations: row.evaluations,
-            truncated: encoded.and_then(|e| e.prompt.truncated.clone()),
-        })
+        Ok(output)
     }
 
     fn forget_empty_gangs(&mut self) {
@@ -354,6 +362,9 @@ impl Engine {
     }
 }
 
+fn finite(tensor: &Tensor) -> bool {
+    tensor.isfinite().all().int64_value(&[]) != 0
+}
 fn encode_text(
     model: &Model,
     prompts: &mut PromptCache,
@@ -452,3 +463,7 @@ impl From<Error> for EngineError {
         Self { kind, code: error.code(), message: error.to_string(), rows, source: Some(Box::new(error)) }
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

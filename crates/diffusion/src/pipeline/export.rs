@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
 use super::row::Row;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shorten};
 use crate::samplers::SamplerCounters;
 
 /// Changes whenever an older export could not be continued to the same image.
@@ -31,17 +31,6 @@ struct Note {
     /// Normal tensors drawn from the seed: the initial latents and the sampler's. They are drawn again on admission.
     draws: usize,
     sampler: SamplerCounters,
-}
-
-/// The state that an admitted row goes on from.
-pub(super) struct Resumed {
-    pub(super) forward: usize,
-    /// `[1, C, h, w]` float32.
-    pub(super) latents: Tensor,
-    /// `[1, C, h, w]` float32, when editing.
-    pub(super) image_latents: Option<Tensor>,
-    pub(super) counters: SamplerCounters,
-    pub(super) history: Vec<(String, Tensor)>,
 }
 
 /// Writes the state of an encoded row.
@@ -69,9 +58,12 @@ pub(super) fn write(row: &Row, fingerprint: &str) -> Result<Vec<u8>> {
         .map_err(|e| Error::Export(e.to_string()))
 }
 
-/// Reads an export of `row`'s request. `None` when it is of another model or format version, and the row restarts.
-pub(super) fn read(data: &[u8], row: &Row, fingerprint: &str) -> Result<Option<Resumed>> {
-    let bad = |reason: String| Error::Export(reason);
+/// Puts a new row where its export left off, but for its text; gives the image latents `[1, C, h, w]` float32 of an
+/// edit. `None` when the export is of another model or format version: the row is as before, and restarts.
+///
+/// On an error, too, the row is as before.
+pub(super) fn resume(data: &[u8], row: &mut Row, fingerprint: &str) -> Result<Option<Option<Tensor>>> {
+    let bad = |reason: String| Error::Export(shorten(reason));
     if data.len() > MAX_BYTES {
         return Err(bad(format!("{} bytes are too many", data.len())));
     }
@@ -86,8 +78,13 @@ pub(super) fn read(data: &[u8], row: &Row, fingerprint: &str) -> Result<Option<R
     if note.request != digest(&row.request) {
         return Err(bad("it belongs to another request".into()));
     }
-    if note.forward > row.sampler.evaluations() || note.forward != note.sampler.forward {
-        return Err(bad(format!("forward {} of {} does not exist", note.forward, row.sampler.evaluations())));
+    if note.forward != note.sampler.forward || note.sampler.first != 0 {
+        let SamplerCounters { first, forward, .. } = note.sampler;
+        let sampler = format!("the sampler's are {first} to {forward}");
+        return Err(bad(format!("the row's forwards are 0 to {}, but {sampler}", note.forward)));
+    }
+    if note.draws != 1 + row.noise.len() {
+        return Err(bad(format!("it drew noise {} times instead of {}", note.draws, 1 + row.noise.len())));
     }
     let file = SafeTensors::deserialize(data).map_err(|e| bad(e.to_string()))?;
     let shape = row.latents.size();
@@ -99,20 +96,21 @@ pub(super) fn read(data: &[u8], row: &Row, fingerprint: &str) -> Result<Option<R
         }
         let values: Vec<f32> =
             view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        if values.iter().any(|v| !v.is_finite()) {
+            return Err(bad(format!("tensor `{name}` is not finite")));
+        }
         Ok(Tensor::from_slice(&values).view(shape.as_slice()).to_device(row.latents.device()))
     };
     let editing = matches!(row.request.task, Task::Edit { .. });
     let names: Vec<&str> = file.names().into_iter().filter_map(|n| n.strip_prefix(SAMPLER)).collect();
-    Ok(Some(Resumed {
-        forward: note.forward,
-        latents: read("latents")?,
-        image_latents: editing.then(|| read("image_latents")).transpose()?,
-        history: names
-            .into_iter()
-            .map(|n| Ok((n.to_owned(), read(&format!("{SAMPLER}{n}"))?)))
-            .collect::<Result<_>>()?,
-        counters: note.sampler,
-    }))
+    let history = names.into_iter().map(|n| Ok((n.to_owned(), read(&format!("{SAMPLER}{n}"))?)));
+    let history = history.collect::<Result<_>>()?;
+    let image_latents = editing.then(|| read("image_latents")).transpose()?;
+    let latents = read("latents")?;
+    row.state = row.sampler.import(&note.sampler, history)?;
+    row.latents = latents;
+    row.forward = note.forward;
+    Ok(Some(image_latents))
 }
 
 fn bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {

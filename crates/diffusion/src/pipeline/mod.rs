@@ -3,6 +3,7 @@
 mod edit;
 mod engine;
 mod export;
+mod fuzzing;
 mod guidance;
 mod model;
 mod prompt;
@@ -10,4 +11,5 @@ mod row;
 
 pub use edit::{Progress, run};
 pub use engine::{Engine, EngineOptions};
+pub use fuzzing::{exported_row, exported_row_seeds};
 pub use model::{ComponentInfo, Family, LoadOptions, Model, ModelInfo};

@@ -8,6 +8,7 @@ use tch::{Device, Kind};
 
 use crate::config::ConfigReader;
 use crate::error::{Error, Result};
+use crate::files::{read_small, read_small_text};
 use crate::models::clip::ClipText;
 use crate::models::unet::UNet;
 use crate::models::vae::Vae;
@@ -93,8 +94,8 @@ impl Model {
         crate::error::quiet_panics();
         let family = family(folder)?;
         let sampler_path = folder.join("scheduler/scheduler_config.json");
-        let text = std::fs::read_to_string(&sampler_path).map_err(|e| Error::model_file(&sampler_path, e))?;
-        let sampler = SamplerConfig::from_json(&text)?;
+        let sampler = SamplerConfig::from_json(&read_small_text(&sampler_path)?)
+            .map_err(|source| Error::Scheduler { path: sampler_path, source })?;
         let tokenizer = Tokenizer::load(&folder.join("tokenizer"))?;
         let (variant, device, kind) = (options.variant.as_deref(), options.device, options.kind);
         let (text_encoder, text_report) =
@@ -147,13 +148,15 @@ impl Model {
             let expected = format!("the text encoder's hidden_size {}", text.hidden_size);
             return Err(misfit("cross_attention_dim", dim, expected));
         }
-        if vae.in_channels != 3 || vae.out_channels != 3 {
-            return Err(Error::ConfigField {
-                path: self.folder.join("vae/config.json"),
-                field: "in_channels".into(),
-                value: vae.in_channels.to_string(),
-                expected: "3 channels in and out".into(),
-            });
+        for (field, channels) in [("in_channels", vae.in_channels), ("out_channels", vae.out_channels)] {
+            if channels != 3 {
+                return Err(Error::ConfigField {
+                    path: self.folder.join("vae/config.json"),
+                    field: field.into(),
+                    value: channels.to_string(),
+                    expected: "3, for images in red, green and blue".into(),
+                });
+            }
         }
         self.tokenizer.check(text.vocab_size, text.max_position_embeddings)
     }
@@ -220,8 +223,7 @@ impl Model {
             "text_encoder/config.json",
             "scheduler/scheduler_config.json",
         ] {
-            let path = self.folder.join(file);
-            hasher.update(std::fs::read(&path).map_err(|e| Error::model_file(&path, e))?);
+            hasher.update(read_small(&self.folder.join(file))?);
         }
         for (_, checkpoint) in self.checkpoints() {
             checkpoint.fingerprint(&mut hasher);

@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 
-use retouch_ports::step_engine::RowId;
-use retouch_ports::step_engine::{GangControl, RowRequest, RowStatus, Stage, Task};
+use retouch_ports::step_engine::{GangControl, Output, RowId, RowRequest, RowStatus, Stage, Task};
 use tch::Tensor;
 
+use super::export::floats;
 use super::guidance::{self, Branches};
 use super::prompt::Prompt;
 use super::{Family, Model};
 use crate::error::{Error, Result};
+use crate::nn::dims4;
 use crate::noise::SeededNoise;
 use crate::samplers::{Sampler, SamplerKind, SamplerOptions, SamplerState, SigmaInterp};
 
@@ -17,6 +18,8 @@ use crate::samplers::{Sampler, SamplerKind, SamplerOptions, SamplerState, SigmaI
 const MAX_STEPS: usize = 1000;
 /// Largest side of an image in pixels.
 const MAX_SIDE: u32 = 8192;
+/// Most bytes of a row's latents and draws: 1000 steps of an ancestral sampler at 2048 × 2048 pixels.
+const MAX_NOISE_BYTES: u64 = 1 << 30;
 
 /// A row and everything that its next forward needs.
 pub(super) struct Row {
@@ -63,6 +66,7 @@ impl Row {
             i64::from(request.height) / factor,
             i64::from(request.width) / factor,
         ];
+        check_memory(shape, sampler.noise_draws())?;
         let (initial, noise) = draw(&request, shape, sampler.noise_draws())?;
         let device = model.device();
         Ok(Self {
@@ -85,6 +89,27 @@ impl Row {
             (None, None) => Stage::Admitted,
             _ if self.forward < self.sampler.evaluations() => Stage::Denoising,
             _ => Stage::Denoised,
+        }
+    }
+
+    /// What the row is handed out as, once it is decoded.
+    pub(super) fn output(&self) -> Output {
+        let values = |tensor: Option<&Tensor>| tensor.map(floats).unwrap_or_default();
+        let encoded = self.encoded.as_ref();
+        let (_, c, h, w) = dims4(&self.latents);
+        let text = encoded.map(|e| e.prompt.embeds.size()).unwrap_or_default();
+        let dimension = |i: usize| text.get(i).map_or(0, |&d| d as usize);
+        Output {
+            image: values(self.image.as_ref()),
+            width: self.request.width,
+            height: self.request.height,
+            latents: floats(&self.latents),
+            latent_shape: [c, h, w].map(|d| d as usize),
+            text_shape: [dimension(1), dimension(2)],
+            image_latents: values(encoded.and_then(|e| e.image_latents.as_ref())),
+            text_embeds: values(encoded.map(|e| &e.prompt.embeds)),
+            evaluations: self.evaluations,
+            truncated: encoded.and_then(|e| e.prompt.truncated.clone()),
         }
     }
 
@@ -173,6 +198,32 @@ fn check(model: &Model, request: &RowRequest) -> Result<()> {
             let what = format!("3·height·width = {expected} values");
             return bad("image", format!("{} values", image.len()), &what);
         }
+        expect_finite("image", image)?;
+    }
+    Ok(())
+}
+
+fn expect_finite(name: &'static str, values: &[f32]) -> Result<()> {
+    match values.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(i) => Err(Error::Parameter {
+            name,
+            value: format!("{} at position {i}", values[i]),
+            expected: "finite values".into(),
+        }),
+    }
+}
+
+/// Refuses a row whose noise does not fit in memory: it is drawn in advance, in the order of the reference.
+fn check_memory(shape: [i64; 4], draws: usize) -> Result<()> {
+    let each = shape.iter().fold(4u64, |bytes, &side| bytes.saturating_mul(side.unsigned_abs()));
+    let most = MAX_NOISE_BYTES / each.max(1);
+    if draws as u64 >= most {
+        return Err(Error::Parameter {
+            name: "steps",
+            value: format!("{draws} that each draw noise of {each} bytes"),
+            expected: format!("fewer than {most} such steps, or a smaller image or another sampler"),
+        });
     }
     Ok(())
 }
@@ -198,6 +249,8 @@ fn draw(request: &RowRequest, shape: [i64; 4], draws: usize) -> Result<(Tensor, 
     if given.steps.len() != size * draws {
         return Err(mismatch("noise.steps", given.steps.len(), size * draws));
     }
+    expect_finite("noise.latents", &given.latents)?;
+    expect_finite("noise.steps", &given.steps)?;
     let tensor = |values: &[f32]| Tensor::from_slice(values).view(shape);
     Ok((tensor(&given.latents), given.steps.chunks(size.max(1)).map(tensor).collect()))
 }

@@ -5,6 +5,10 @@ mod clip;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod fuzz_corpus;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod models;
 #[cfg(test)]
 mod pipelines;

@@ -27,7 +27,7 @@ pub fn load(family: &str, scheduler: &str) -> Rc<Model> {
     Rc::new(model)
 }
 
-fn floats(t: &Tensor) -> Vec<f32> {
+pub fn floats(t: &Tensor) -> Vec<f32> {
     Vec::try_from(t.contiguous().view([-1])).expect("float32")
 }
 
@@ -39,7 +39,7 @@ pub fn edit() -> RowRequest {
     RowRequest { task: Task::Edit { image: floats(&image) }, guidance_image: 1.5, ..generation("") }
 }
 
-fn generation(negative: &str) -> RowRequest {
+pub fn generation(negative: &str) -> RowRequest {
     RowRequest {
         task: Task::Generate,
         prompt: "make the tie blue".into(),
@@ -62,7 +62,7 @@ pub fn engine(model: &Rc<Model>) -> Engine {
     Engine::new(model.clone(), EngineOptions::default())
 }
 
-fn alone(model: &Rc<Model>, request: RowRequest) -> Output {
+pub fn alone(model: &Rc<Model>, request: RowRequest) -> Output {
     run(&mut engine(model), request, &mut |_| ()).expect("runs")
 }
 

@@ -10,6 +10,8 @@ use crate::nn::Activation;
 
 /// Most layers of an encoder; the largest published CLIP has 48.
 const MAX_LAYERS: i64 = 256;
+/// Largest side of a patch; published models have at most 32.
+const MAX_PATCH: i64 = 1024;
 
 /// Fields that change no forward pass: provenance, initial values, training, and the settings of text generation that
 /// early versions of the reference wrote into every file, CLIP's too.
@@ -102,7 +104,7 @@ impl EncoderConfig {
             intermediate_size: r.size("intermediate_size", ffn)?,
             num_hidden_layers: r.size("num_hidden_layers", 12)?,
             num_attention_heads: r.size("num_attention_heads", heads)?,
-            layer_norm_eps: r.number("layer_norm_eps", 1e-5)?,
+            layer_norm_eps: r.epsilon("layer_norm_eps", 1e-5)?,
             hidden_act: r.choice("hidden_act", "quick_gelu", &Activation::CLIP)?,
         };
         if config.hidden_size % config.num_attention_heads != 0 {
@@ -191,8 +193,9 @@ impl ClipVisionConfig {
             hidden_size: encoder.hidden_size,
             encoder,
         };
-        if config.patch_size > config.image_size {
-            let expected = format!("at most image_size = {}", config.image_size);
+        let largest = config.image_size.min(MAX_PATCH);
+        if config.patch_size > largest {
+            let expected = format!("at most {largest}, by image_size = {}", config.image_size);
             return Err(r.refuse("patch_size", &json!(config.patch_size), expected));
         }
         r.ignore(IGNORED);

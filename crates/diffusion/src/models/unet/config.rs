@@ -84,14 +84,14 @@ impl UNetConfig {
             out_channels: r.size("out_channels", 4)?,
             down_attention,
             up_attention,
-            layers_per_block: r.sizes("layers_per_block", 2, levels)?,
-            transformer_layers_per_block: r.sizes("transformer_layers_per_block", 1, levels)?,
+            layers_per_block: r.layers_list("layers_per_block", 2, levels)?,
+            transformer_layers_per_block: r.layers_list("transformer_layers_per_block", 1, levels)?,
             heads: r.sizes("attention_head_dim", 8, levels)?,
             cross_attention_dim: r.sizes("cross_attention_dim", 1280, levels)?,
             use_linear_projection: r.flag("use_linear_projection", false)?,
             upcast_attention: r.flag("upcast_attention", false)?,
             norm_num_groups: r.size("norm_num_groups", 32)?,
-            norm_eps: r.number("norm_eps", 1e-5)?,
+            norm_eps: r.epsilon("norm_eps", 1e-5)?,
             downsample_padding: r.choice_number("downsample_padding", 1, &[0, 1])?,
             flip_sin_to_cos: r.flag("flip_sin_to_cos", true)?,
             freq_shift: r.number("freq_shift", 0.0)?,
@@ -113,6 +113,11 @@ impl UNetConfig {
     }
 
     fn check(&self, r: &ConfigReader) -> Result<()> {
+        let half = self.block_out_channels[0] / 2;
+        if half > 0 && self.freq_shift >= half as f64 {
+            let expected = format!("a number below half of the first block_out_channels, {half}");
+            return Err(r.refuse("freq_shift", &json!(self.freq_shift), expected));
+        }
         for (level, &channels) in self.block_out_channels.iter().enumerate() {
             let value = json!(self.block_out_channels);
             if channels % self.norm_num_groups != 0 {

@@ -59,7 +59,7 @@ impl VaeConfig {
         let config = Self {
             in_channels: r.size("in_channels", 3)?,
             out_channels: r.size("out_channels", 3)?,
-            layers_per_block: r.size("layers_per_block", 1)?,
+            layers_per_block: r.layers("layers_per_block", 1)?,
             latent_channels: r.size("latent_channels", 4)?,
             norm_num_groups: r.size("norm_num_groups", 32)?,
             sample_size: r.size("sample_size", 32)?,

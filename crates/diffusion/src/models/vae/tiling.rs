@@ -10,15 +10,20 @@ use crate::nn::dims4;
 /// A quarter of each tile overlaps its neighbour.
 const OVERLAP: f64 = 0.25;
 
+/// The sides of a tile in pixels and in latents: the training size, where quarters of it are whole latents.
+fn sides(vae: &Vae) -> (i64, i64) {
+    let factor = vae.config.factor();
+    let latent = (vae.config.sample_size / factor / 4 * 4).max(8);
+    (latent * factor, latent)
+}
+
 pub(super) fn encode(vae: &Vae, image: &Tensor) -> Tensor {
-    let tile = vae.config.sample_size;
-    let latent_tile = tile / vae.config.factor();
+    let (tile, latent_tile) = sides(vae);
     tiled(image, tile, latent_tile, |x| vae.encode_moments(x))
 }
 
 pub(super) fn decode(vae: &Vae, latents: &Tensor) -> Tensor {
-    let tile = vae.config.sample_size;
-    let latent_tile = tile / vae.config.factor();
+    let (tile, latent_tile) = sides(vae);
     tiled(latents, latent_tile, tile, |z| vae.decode(z))
 }
 
