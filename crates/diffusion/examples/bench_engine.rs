@@ -99,6 +99,7 @@ impl Worker {
         Ok(Engine::new(self.model()?.clone(), EngineOptions::default()))
     }
 
+    #[expect(clippy::arc_with_non_send_sync, reason = "an engine takes its model in an `Arc`")]
     fn load(&mut self, folder: &Path, dtype: Dtype) -> Result<Vec<f64>> {
         self.model = None;
         let kind = match dtype {

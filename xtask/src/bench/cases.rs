@@ -162,7 +162,7 @@ impl Case {
             // Three of the 255 levels of a pixel.
             (Work::Cold { .. }, _) => 3.0 / 255.0,
             (_, Dtype::F32) => 1e-3,
-            // Their latents are bfloat16 too, ours float32.
+            // Their latents are bfloat16 too, ours float32. A branch that is left out makes a difference of 0.13 or more.
             (_, Dtype::Bf16) => 0.1,
         }
     }

@@ -6,6 +6,7 @@ mod cases;
 mod cold;
 mod compare;
 mod machine;
+mod measured;
 mod report;
 mod runner;
 mod worker;
@@ -48,7 +49,7 @@ struct EngineArgs {
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Where the models are kept (5 GB); in the user's cache folder if absent
+    /// Where the models are kept (4 GB); in the user's cache folder if absent
     #[arg(long)]
     dir: Option<PathBuf>,
     /// Also write every measured number into this file

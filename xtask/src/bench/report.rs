@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::cases::Work;
-use super::runner::{Measured, Pairs, median};
+use super::measured::{Measured, Pairs, median};
 
 /// More of a core than this in the waiting side disturbs the other.
 const MOST_IDLE_LOAD: f64 = 0.02;
