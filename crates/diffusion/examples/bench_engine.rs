@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -46,7 +46,7 @@ enum Dtype {
 /// Holds at most one model and times calls into it.
 struct Worker {
     device: Device,
-    model: Option<Arc<Model>>,
+    model: Option<Rc<Model>>,
 }
 
 impl Worker {
@@ -91,7 +91,7 @@ impl Worker {
         }
     }
 
-    fn model(&self) -> Result<&Arc<Model>> {
+    fn model(&self) -> Result<&Rc<Model>> {
         self.model.as_ref().context("no model is loaded")
     }
 
@@ -99,7 +99,6 @@ impl Worker {
         Ok(Engine::new(self.model()?.clone(), EngineOptions::default()))
     }
 
-    #[expect(clippy::arc_with_non_send_sync, reason = "an engine takes its model in an `Arc`")]
     fn load(&mut self, folder: &Path, dtype: Dtype) -> Result<Vec<f64>> {
         self.model = None;
         let kind = match dtype {
@@ -108,7 +107,7 @@ impl Worker {
         };
         let options = LoadOptions { device: self.device, kind, variant: None };
         let (seconds, model) = self.timed(1, || Ok(Model::load(folder, &options)?))?;
-        self.model = Some(Arc::new(model));
+        self.model = Some(Rc::new(model));
         Ok(seconds)
     }
 

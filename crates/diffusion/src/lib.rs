@@ -11,6 +11,7 @@ mod nn;
 mod noise;
 mod pipeline;
 pub mod samplers;
+mod shim;
 pub mod tokenizer;
 mod weights;
 

@@ -86,6 +86,24 @@ impl Checkpoint {
         &self.folder
     }
 
+    /// Tells the system that the file's pages under `view` are not needed soon. Only a hint: they are read again on use.
+    /// Tensors that are no views of this checkpoint are left alone.
+    pub(crate) fn release(&self, view: &Tensor) {
+        let address = view.data_ptr() as usize;
+        let bytes = view.numel() * view.kind().elt_size_in_bytes();
+        for file in &self.files {
+            let start = file.as_ptr() as usize;
+            if (start..start + file.len()).contains(&address) {
+                dont_need(file, address - start, bytes.min(start + file.len() - address));
+            }
+        }
+    }
+
+    /// [`Checkpoint::release`] for all tensors: what was encoded once is not encoded again soon.
+    pub fn release_all(&self) {
+        self.files.iter().for_each(|file| dont_need(file, 0, file.len()));
+    }
+
     /// Bytes of all tensors as stored.
     pub fn stored_bytes(&self) -> u64 {
         self.entries.values().map(|e| e.length as u64).sum()
@@ -163,6 +181,15 @@ impl Checkpoint {
         unsafe {
             Tensor::from_blob(bytes.as_ptr(), &entry.shape, &strides, entry.kind, Device::Cpu)
         }
+    }
+}
+
+fn dont_need(file: &Mmap, offset: usize, length: usize) {
+    #[expect(unsafe_code, reason = "unsafe by signature, as private changes would be lost")]
+    // SAFETY: the mapping is read-only, so there are no changes to lose: the pages are read from the file again.
+    let advised = unsafe { file.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, length) };
+    if let Err(error) = advised {
+        tracing::debug!(%error, "pages of a checkpoint stay in memory");
     }
 }
 
@@ -364,11 +391,26 @@ impl Scope<'_> {
         self.weights.kind
     }
 
+    /// The checkpoint that tensors come from.
+    pub fn checkpoint(&self) -> &Arc<Checkpoint> {
+        &self.weights.checkpoint
+    }
+
     /// The tensor `name` of exactly `shape`, on the wanted device in the wanted type.
+    pub fn get(&self, name: &str, shape: &[i64]) -> Tensor {
+        let stored = self.stored(name, shape);
+        let wanted = stored.to_device(self.device()).to_kind(self.kind());
+        if wanted.data_ptr() != stored.data_ptr() {
+            self.checkpoint().release(&stored);
+        }
+        wanted
+    }
+
+    /// The tensor `name` of exactly `shape` as stored: a view of the mapped file.
     ///
     /// What is missing or misshaped is noted for [`Weights::finish`]; a memory-free stand-in of the right shape lets
     /// loading go on, so that one error can name everything.
-    pub fn get(&self, name: &str, shape: &[i64]) -> Tensor {
+    pub fn stored(&self, name: &str, shape: &[i64]) -> Tensor {
         let full = format!("{}{name}", self.prefix);
         let weights = self.weights;
         let entry = weights.checkpoint.entries.get(&full);
@@ -384,13 +426,10 @@ impl Scope<'_> {
         };
         weights.used.borrow_mut().insert(full);
         match (entry, problem) {
-            (Some(entry), None) => {
-                let view = weights.checkpoint.view(entry);
-                view.to_device(weights.device).to_kind(weights.kind)
-            }
+            (Some(entry), None) => weights.checkpoint.view(entry),
             (_, problem) => {
                 weights.problem(problem.unwrap_or_default());
-                Tensor::zeros([1], (weights.kind, weights.device)).expand(shape, false)
+                Tensor::zeros([1], (weights.kind, Device::Cpu)).expand(shape, false)
             }
         }
     }

@@ -18,6 +18,13 @@ pub(crate) fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// The size in the header of a PNG file.
+pub(crate) fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let (_, header) = png_chunks(bytes).next().filter(|(kind, _)| kind == b"IHDR")?;
+    let (width, rest) = header.split_first_chunk::<4>()?;
+    Some((u32::from_be_bytes(*width), u32::from_be_bytes(*rest.first_chunk::<4>()?)))
+}
+
 /// `(id, data)` of each chunk of a WebP file; data that the file does not hold in full is cut.
 pub(crate) fn webp_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     riff_chunks(bytes.get(12..).unwrap_or_default())
@@ -35,8 +42,16 @@ fn riff_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// `(marker, payload)` of each segment of a JPEG file up to and with the first start of scan.
-pub(crate) fn jpeg_segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+/// A segment of a JPEG file.
+struct Segment<'a> {
+    marker: u8,
+    payload: &'a [u8],
+    /// The file behind it.
+    rest: &'a [u8],
+}
+
+/// The segments of a JPEG file up to and with the first start of scan.
+fn jpeg_segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     let mut rest = bytes.get(2..).unwrap_or_default();
     std::iter::from_fn(move || {
         loop {
@@ -49,20 +64,27 @@ pub(crate) fn jpeg_segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
             }
             let length = usize::from(u16::from_be_bytes(*tail.first_chunk::<2>()?));
             let payload = tail.get(2..length)?;
-            rest = if marker == START_OF_SCAN { &[] } else { &tail[length..] };
-            return Some((marker, payload));
+            let behind = &tail[length..];
+            rest = if marker == START_OF_SCAN { &[] } else { behind };
+            return Some(Segment { marker, payload, rest: behind });
         }
     })
 }
 
 const START_OF_SCAN: u8 = 0xda;
 
+/// What follows `prefix` in the first application segment 1 that begins with it.
+fn jpeg_app1<'a>(bytes: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    jpeg_segments(bytes)
+        .filter(|segment| segment.marker == 0xe1)
+        .find_map(|app1| app1.payload.strip_prefix(prefix))
+}
+
 /// The EXIF block (a TIFF header and what it points to) of a file, if it has one.
 pub(crate) fn exif(format: Format, bytes: &[u8]) -> Option<&[u8]> {
     const PREFIX: &[u8] = b"Exif\0\0";
     match format {
-        Format::Jpeg => jpeg_segments(bytes)
-            .find_map(|(marker, data)| data.strip_prefix(PREFIX).filter(|_| marker == 0xe1)),
+        Format::Jpeg => jpeg_app1(bytes, PREFIX),
         Format::Png => png_chunks(bytes).find(|(kind, _)| kind == b"eXIf").map(|(_, data)| data),
         Format::WebP => webp_chunks(bytes)
             .find(|(id, _)| id == b"EXIF")
@@ -73,9 +95,7 @@ pub(crate) fn exif(format: Format, bytes: &[u8]) -> Option<&[u8]> {
 /// The XMP packet of a file, if it has one (in PNG: an uncompressed one).
 pub(crate) fn xmp(format: Format, bytes: &[u8]) -> Option<&[u8]> {
     match format {
-        Format::Jpeg => jpeg_segments(bytes).find_map(|(marker, data)| {
-            data.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0").filter(|_| marker == 0xe1)
-        }),
+        Format::Jpeg => jpeg_app1(bytes, b"http://ns.adobe.com/xap/1.0/\0"),
         Format::Png => png_chunks(bytes)
             .find_map(|(kind, data)| data.strip_prefix(b"XML:com.adobe.xmp\0").filter(|_| kind == b"iTXt")),
         Format::WebP => webp_chunks(bytes).find(|(id, _)| id == b"XMP ").map(|(_, data)| data),
@@ -96,19 +116,26 @@ pub(crate) fn check(format: Format, bytes: &[u8], (width, height): (u32, u32)) -
     }
 }
 
-/// Gives how many whole planes of coefficients the decoder keeps: none in a baseline file.
+/// Gives how many whole planes of coefficients the decoder keeps: one per component if the frame comes in
+/// several scans (progressive, or components apart), else none.
 ///
 /// Decoders paint what is missing grey and call it a success. No marker but restarts can occur inside a scan,
 /// so a file whose scans are complete has an end-of-image marker after the first of them.
 fn check_jpeg(bytes: &[u8]) -> Result<u64, ImageError> {
-    let mut planes = 0;
-    for (marker, data) in jpeg_segments(bytes) {
+    let mut components = 0;
+    let mut progressive = false;
+    for Segment { marker, payload, rest } in jpeg_segments(bytes) {
         match marker {
-            0xc2 => planes = data.get(5).copied().map_or(0, u64::from),
+            0xc0..=0xc2 => {
+                components = payload.get(5).copied().unwrap_or_default();
+                progressive = marker == 0xc2;
+            }
             START_OF_SCAN => {
-                let scan = data.as_ptr_range().end as usize - bytes.as_ptr() as usize;
-                let ended = bytes[scan..].windows(2).any(|pair| pair == b"\xff\xd9");
-                return if ended { Ok(planes) } else { Err(truncated(Format::Jpeg, bytes)) };
+                if !rest.windows(2).any(|pair| pair == b"\xff\xd9") {
+                    break;
+                }
+                let several_scans = progressive || payload.first() != Some(&components);
+                return Ok(if several_scans { u64::from(components) } else { 0 });
             }
             _ => {}
         }

@@ -35,6 +35,17 @@ pub enum ImageError {
         limit: String,
     },
 
+    /// Decoding would take more memory than it may; no pixel was decoded.
+    #[error(
+        "decoding the {format} file takes more than {limit} bytes of memory, scale it down or save it again"
+    )]
+    MemoryLimit {
+        /// Format of the file.
+        format: Format,
+        /// [`crate::Limits::alloc_bytes`].
+        limit: u64,
+    },
+
     /// The signature is not one of a format that is decoded.
     #[error("unsupported format ({found}), use JPEG, PNG or WebP")]
     FormatUnsupported {
@@ -184,7 +195,7 @@ impl ImageError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Empty => "image_empty",
-            Self::FileTooLarge { .. } | Self::TooLarge { .. } => "image_too_large",
+            Self::FileTooLarge { .. } | Self::TooLarge { .. } | Self::MemoryLimit { .. } => "image_too_large",
             Self::FormatUnsupported { .. } => "image_format_unsupported",
             Self::FeatureUnsupported { .. } => "image_feature_unsupported",
             Self::Truncated { .. } => "image_truncated",

@@ -1,9 +1,9 @@
 //! Everything that turns hostile bytes into pixels, and pixels into model inputs and files.
 //!
-//! - [`decode`] and [`probe`]: JPEG, PNG and WebP, within [`Limits`] that are checked on the header;
+//! - [`decode()`] and [`probe`]: JPEG, PNG and WebP, within [`Limits`] that are checked on the header;
 //! - [`resize`], [`resize_box`] and [`SizeRule`]: equal to Pillow, diffusers and the original InstructPix2Pix;
 //! - [`to_model_input`], [`from_unit_range`], [`ClipPreprocessor`]: pixels to planar floats and back;
-//! - [`encode`] and [`read_parameters`]: files that carry the parameters of their edit.
+//! - [`encode()`] and [`read_parameters`]: files that carry the parameters of their edit.
 //!
 //! No tensors, no files, no network, nothing asynchronous: bytes and slices only.
 //!

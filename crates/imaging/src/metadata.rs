@@ -18,7 +18,7 @@ pub const PARAMETERS_KEYWORD: &str = "parameters";
 /// Compressed text is inflated to this length at most.
 const MAX_TEXT_BYTES: u64 = 4 << 20;
 
-/// The parameters written into a file by [`crate::encode`] (or by a program with the same convention); `None`
+/// The parameters written into a file by [`crate::encode()`] (or by a program with the same convention); `None`
 /// where there are none.
 ///
 /// # Errors
@@ -87,7 +87,8 @@ struct NotText;
 
 fn user_comment(exif: &Exif) -> Result<Option<String>, NotText> {
     let Some(field) = exif.get_field(Tag::UserComment, In::PRIMARY) else { return Ok(None) };
-    let Value::Undefined(data, _) = &field.value else { return Err(NotText) };
+    // The standard says "undefined"; some programs, Pillow among them, write "byte".
+    let (Value::Undefined(data, _) | Value::Byte(data)) = &field.value else { return Err(NotText) };
     let Some((code, text)) = data.split_first_chunk::<8>() else { return Ok(None) };
     let text = match code {
         b"UNICODE\0" if exif.little_endian() => utf16(text, u16::from_le_bytes)?,

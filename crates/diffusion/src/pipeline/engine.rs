@@ -3,7 +3,6 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use retouch_ports::step_engine::{
@@ -31,17 +30,20 @@ pub struct EngineOptions {
     pub rows: usize,
     /// Images of more pixels are encoded and decoded in tiles.
     pub tile_above: u64,
+    /// Gives back the memory of the text encoder and the VAE's encoder after each use. For a process that makes one
+    /// image: what is used again has to be read again.
+    pub low_memory: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { rows: 64, tile_above: 2048 * 2048 }
+        Self { rows: 64, tile_above: 2048 * 2048, low_memory: false }
     }
 }
 
 /// Denoises rows with one model. Its thread owns the device.
 pub struct Engine {
-    model: Arc<Model>,
+    model: Rc<Model>,
     options: EngineOptions,
     rows: BTreeMap<RowId, Row>,
     gangs: BTreeMap<u64, GangControl>,
@@ -60,7 +62,7 @@ struct Part {
 
 impl Engine {
     /// An empty engine for `model`.
-    pub fn new(model: Arc<Model>, options: EngineOptions) -> Self {
+    pub fn new(model: Rc<Model>, options: EngineOptions) -> Self {
         Self {
             model,
             options,
@@ -154,6 +156,10 @@ impl Engine {
             };
             let row = self.rows.get_mut(&id).ok_or(Error::UnknownRow(id.0))?;
             row.encoded = Some(encode_text(&self.model, &mut self.prompts, &row.request, image_latents)?);
+        }
+        if self.options.low_memory {
+            self.model.text_encoder().checkpoint().release_all();
+            self.model.vae().checkpoint().release_all();
         }
         Ok(())
     }

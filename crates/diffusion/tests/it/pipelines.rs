@@ -1,7 +1,6 @@
 //! Whole pipelines against diffusers, and rows against each other.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::rc::Rc;
 
 use retouch_diffusion::{Device, Engine, EngineOptions, Kind, LoadOptions, Model, run};
 use retouch_ports::step_engine::{
@@ -9,7 +8,7 @@ use retouch_ports::step_engine::{
 };
 use tch::Tensor;
 
-use crate::fixture::{assert_close, component, difference, golden, goldens, noise};
+use crate::fixture::{assert_close, difference, golden, model_folder, noise};
 
 /// A loop of 20 steps in float32 on the CPU.
 const LOOP: f64 = 1e-3;
@@ -19,37 +18,13 @@ const STEP: f64 = 1e-4;
 /// Every sampler with a golden, by the name of its scheduler configuration.
 const SAMPLERS: [&str; 6] = ["ddim", "pndm", "euler", "euler-a", "dpmpp-2m", "dpmpp-2m-karras"];
 
-/// A model folder of the golden networks `family` with the scheduler configuration `scheduler`.
-pub fn model_folder(family: &str, scheduler: &str, parent: &Path) -> PathBuf {
-    let folder = parent.join(format!("{family}-{scheduler}"));
-    for (part, stem) in
-        [("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model"), ("text_encoder", "model")]
-    {
-        component(&format!("{family}/{part}"), stem, &folder, part);
-    }
-    let class =
-        if family == "ip2p" { "StableDiffusionInstructPix2PixPipeline" } else { "StableDiffusionPipeline" };
-    std::fs::write(folder.join("model_index.json"), format!(r#"{{"_class_name": "{class}"}}"#))
-        .expect("writable");
-    let copy = |from: PathBuf, to: &str| {
-        let to = folder.join(to);
-        std::fs::create_dir_all(to.parent().expect("a folder")).expect("writable");
-        std::fs::copy(&from, &to).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
-    };
-    copy(goldens().join(format!("schedulers/{scheduler}.json")), "scheduler/scheduler_config.json");
-    for file in ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"] {
-        copy(goldens().join("tokenizer_sd1").join(file), &format!("tokenizer/{file}"));
-    }
-    folder
-}
-
-pub fn load(family: &str, scheduler: &str) -> Arc<Model> {
+pub fn load(family: &str, scheduler: &str) -> Rc<Model> {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let options = LoadOptions { device: Device::Cpu, kind: Kind::Float, variant: None };
     let model = Model::load(&model_folder(family, scheduler, dir.path()), &options).expect("loads");
     // Fingerprints read the configuration files again, so the folder has to stay.
     let _kept = dir.keep();
-    Arc::new(model)
+    Rc::new(model)
 }
 
 fn floats(t: &Tensor) -> Vec<f32> {
@@ -83,11 +58,11 @@ fn generation(negative: &str) -> RowRequest {
     }
 }
 
-pub fn engine(model: &Arc<Model>) -> Engine {
+pub fn engine(model: &Rc<Model>) -> Engine {
     Engine::new(model.clone(), EngineOptions::default())
 }
 
-fn alone(model: &Arc<Model>, request: RowRequest) -> Output {
+fn alone(model: &Rc<Model>, request: RowRequest) -> Output {
     run(&mut engine(model), request, &mut |_| ()).expect("runs")
 }
 

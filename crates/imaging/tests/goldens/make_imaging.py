@@ -99,8 +99,9 @@ def encoded(image, kind, **options):
     return buffer.getvalue()
 
 
-def exif_with(orientation=None, comment=None):
+def exif_with(orientation=None, comment=None, endian=">"):
     exif = Image.Exif()
+    exif.endian = endian
     if orientation is not None:
         exif[0x0112] = orientation
     if comment is not None:
@@ -145,7 +146,9 @@ def jpeg_files():
     rgb = photo(37, 27)
     image = Image.fromarray(rgb)
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="8"/></x:xmpmeta>'
-    comment = b"UNICODE\0" + "ghi chú tiếng Việt".encode("utf-16-le")
+    note = "ghi chú tiếng Việt"
+    big = exif_with(comment=b"UNICODE\0" + note.encode("utf-16-be"))
+    little = exif_with(8, comment=b"UNICODE\0" + note.encode("utf-16-le"), endian="<")
     return {
         "full_colour.jpg": encoded(image, "JPEG", quality=92, subsampling=0),
         "half_colour.jpg": encoded(image, "JPEG", quality=80, subsampling=2),
@@ -155,7 +158,8 @@ def jpeg_files():
         "cmyk.jpg": encoded(image.convert("CMYK"), "JPEG", quality=95),
         "orientation_6.jpg": encoded(image, "JPEG", quality=90, exif=exif_with(6)),
         "xmp_orientation.jpg": encoded(image, "JPEG", quality=90, xmp=xmp),
-        "comment.jpg": encoded(image, "JPEG", quality=90, exif=exif_with(comment=comment)),
+        "comment.jpg": encoded(image, "JPEG", quality=90, exif=big),
+        "comment_little_endian.jpg": encoded(image, "JPEG", quality=90, exif=little),
     }
 
 

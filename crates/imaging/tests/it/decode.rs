@@ -15,19 +15,16 @@ struct Case {
 /// Largest and mean difference from libjpeg-turbo that a JPEG may have, in levels.
 ///
 /// The two round differently in the inverse cosine transform and in the colour conversion, and at half colour
-/// resolution they also spread colour over edges a little differently.
+/// resolution they spread colour over edges a little differently.
 fn tolerance(name: &str) -> (u8, f64) {
-    match name {
-        _ if !name.ends_with(".jpg") => (0, 0.0),
-        _ => (3, 0.5),
-    }
+    if name.ends_with(".jpg") { (5, 0.5) } else { (0, 0.0) }
 }
 
 #[test]
 fn equals_pillow() {
     let goldens = Goldens::open("decode");
     let cases: Vec<Case> = goldens.cases();
-    assert_eq!(cases.len(), 39);
+    assert_eq!(cases.len(), 40);
     let mut failures = Vec::new();
     for Case { name, stored, alpha } in cases {
         let file = goldens.bytes(&format!("file/{name}"));
@@ -61,6 +58,7 @@ fn parameters_written_by_pillow_are_read() {
     let read = |name: &str| read_parameters(&goldens.bytes(&format!("file/{name}"))).unwrap();
     assert_eq!(read("parameters.png").as_deref(), Some("plain text"));
     assert_eq!(read("comment.jpg").as_deref(), Some("ghi chú tiếng Việt"));
+    assert_eq!(read("comment_little_endian.jpg").as_deref(), Some("ghi chú tiếng Việt"));
     assert_eq!(read("comment.webp").as_deref(), Some(r#"{"seed": 3}"#));
     assert_eq!(read("rgb.png"), None);
     assert_eq!(read("grey.jpg"), None);

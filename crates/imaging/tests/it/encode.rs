@@ -30,7 +30,7 @@ fn pixels_and_parameters_come_back() {
             let (most, mean) = difference(&decoded.pixels, &picture);
             match format {
                 OutputFormat::Png | OutputFormat::WebPLossless => assert_eq!(most, 0, "{format:?}"),
-                OutputFormat::Jpeg | OutputFormat::WebP => assert!(mean < 3.0, "{format:?}: mean {mean}"),
+                OutputFormat::Jpeg | OutputFormat::WebP => assert!(mean < 6.0, "{format:?}: mean {mean}"),
             }
         }
     }

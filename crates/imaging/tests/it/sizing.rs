@@ -81,6 +81,6 @@ fn says_which_sizes_are_possible() {
     assert_eq!(refuse(SizeRule::Diffusers, (9, 9), 0).code(), "size_invalid");
     let original = SizeRule::Original { resolution: 512 };
     assert_eq!(refuse(original, (1, 16_384), 8).code(), "size_invalid");
-    assert_eq!(refuse(original, (100, 100), 128).code(), "size_invalid");
+    assert_eq!(refuse(original, (100, 100), 1024).code(), "size_invalid");
     assert_eq!(refuse(SizeRule::Original { resolution: 0 }, (100, 100), 8).code(), "size_invalid");
 }
