@@ -2,12 +2,14 @@
 //!
 //! Nothing here links LibTorch, because `setup` has to run before LibTorch is there.
 
+mod bench;
 mod command;
 mod deny;
 mod goldens;
 mod setup;
 mod test;
 mod tidy;
+mod venv;
 mod workspace;
 
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ enum Task {
     Test(test::Args),
     /// Run the reference scripts again and compare with the committed goldens
     Goldens(goldens::Args),
+    /// Measure ours against the reference implementation
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(&workspace),
         Task::Test(args) => test::run(&args, &workspace),
         Task::Goldens(args) => goldens::run(&args, &workspace),
+        Task::Bench(args) => bench::run(&args, &workspace),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,6 @@
 
 mod compare;
 mod files;
-mod venv;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,8 +13,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use self::compare::Difference;
-use crate::command;
 use crate::workspace::Workspace;
+use crate::{command, venv};
 
 /// Which scripts run, and what becomes of differences.
 #[derive(clap::Args)]

@@ -17,7 +17,7 @@ const REQUIREMENTS: &str = "tests/goldens-requirements.txt";
 const INSTALLED: &str = "goldens-requirements.txt";
 
 /// The interpreter of the environment, which is made where it is missing or outdated.
-pub(super) fn python(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn python(workspace: &Workspace) -> Result<PathBuf> {
     if let Some(venv) = env::var_os(OVERRIDE).filter(|value| !value.is_empty()) {
         let python = interpreter(Path::new(&venv));
         if !python.is_file() {
