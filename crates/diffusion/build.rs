@@ -2,7 +2,7 @@
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
-    println!("cargo:rerun-if-changed=shim/packed_linear.cpp");
+    println!("cargo:rerun-if-changed=shim");
     let Ok(libtorch) = std::env::var("LIBTORCH") else {
         println!("cargo:warning=LIBTORCH is not set: run `cargo xtask setup` first");
         return;
@@ -11,8 +11,14 @@ fn main() {
     cc::Build::new()
         .cpp(true)
         .std("c++17")
-        .file("shim/packed_linear.cpp")
+        .files(["shim/packed_linear.cpp", "shim/group_norm.cpp"])
         .includes([format!("{libtorch}/include"), format!("{libtorch}/include/torch/csrc/api/include")])
+        // Its loops are the program's: fast in debug builds too.
+        .opt_level(3)
+        .flag("-fno-math-errno")
+        .flag("-fno-trapping-math")
+        // LibTorch's thread pool is reached through OpenMP, which torch-sys links.
+        .flag("-fopenmp")
         // LibTorch's headers are not ours to mend.
         .flag_if_supported("-w")
         .compile("retouch_diffusion_shim");

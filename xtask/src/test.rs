@@ -8,6 +8,9 @@ use clap::ValueEnum;
 use crate::workspace::Workspace;
 use crate::{command, deny, setup, tidy};
 
+/// The one package that builds in two ways, as it is where LibTorch is not.
+const WITHOUT_ENGINE: [&str; 3] = ["--package", "retouch", "--no-default-features"];
+
 /// Which of it runs.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -55,7 +58,12 @@ impl Part {
             Self::Setup => setup::run(&setup::Args::default(), workspace),
             Self::Fmt => cargo(&["fmt", "--all", "--check"]),
             Self::Tidy => tidy::run(workspace),
-            Self::Clippy => cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+            Self::Clippy => {
+                cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+                cargo(
+                    &[&["clippy"], &WITHOUT_ENGINE[..], &["--all-targets", "--", "-D", "warnings"]].concat(),
+                )
+            }
             Self::Deny => deny::check(workspace, args.advisories),
             Self::Tests => run_tests(args.filter.as_deref(), workspace),
             Self::Docs => {
@@ -97,6 +105,8 @@ fn parts(only: &[Part], filtered: bool) -> Vec<Part> {
 /// nextest where it is installed; it leaves the documentation tests to `cargo test`.
 fn run_tests(filter: Option<&str>, workspace: &Workspace) -> Result<()> {
     let cargo = |words: &[&str]| command::run(workspace.cargo().args(words).args(filter));
+    // First, so that the executable that stays in the target folder is the whole one.
+    cargo(&[&["test"], &WITHOUT_ENGINE[..]].concat())?;
     if command::succeeds(workspace.cargo().args(["nextest", "--version"])) {
         cargo(&["nextest", "run", "--workspace", "--no-fail-fast"])?;
         cargo(&["test", "--workspace", "--doc", "--no-fail-fast"])

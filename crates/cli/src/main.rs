@@ -31,20 +31,23 @@ fn main() -> ExitCode {
 /// Becomes the engine's executable, which stands beside this one.
 fn engine(arguments: &[OsString]) -> ExitCode {
     if !cfg!(feature = "engine") {
-        eprintln!("error: this retouch was built without its engine; install it with the default features");
-        return ExitCode::from(UNAVAILABLE);
+        return unavailable(
+            "this retouch was built without its engine; \
+             build it again with the feature `engine`, which is on by default and needs LibTorch",
+        );
     }
     let path = match std::env::current_exe() {
         Ok(own) => own.with_file_name("retouch-engine"),
-        Err(error) => {
-            eprintln!("error: cannot find the folder of this program: {error}");
-            return ExitCode::from(UNAVAILABLE);
-        }
+        Err(error) => return unavailable(&format!("cannot find the folder of this program: {error}")),
     };
     let error = Command::new(&path).args(arguments).exec();
-    eprintln!(
-        "error: cannot start {}: {error}; build it with `cargo build --package retouch`",
+    unavailable(&format!(
+        "cannot start {}: {error}; install retouch-engine beside retouch, `cargo build --package retouch` makes both",
         path.display()
-    );
+    ))
+}
+
+fn unavailable(message: &str) -> ExitCode {
+    eprintln!("error: {message} [engine_unavailable]");
     ExitCode::from(UNAVAILABLE)
 }

@@ -6,31 +6,16 @@
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
-#include <exception>
 #include <optional>
-#include <string>
 #include <string_view>
 
-namespace {
+#include "guarded.h"
 
-thread_local std::string last_error;
-
-// Exceptions do not cross into Rust: null, and the message on request.
-template <typename F>
-at::Tensor* guarded(F&& operation) {
-  try {
-    return new at::Tensor(operation());
-  } catch (const std::exception& error) {
-    last_error = error.what();
-    return nullptr;
-  }
-}
-
-}  // namespace
+using retouch::guarded;
 
 extern "C" {
 
-const char* retouch_last_error() { return last_error.c_str(); }
+const char* retouch_last_error() { return retouch::last_error.c_str(); }
 
 // weight [outputs, inputs], dense -> the same weight, opaque. Null where oneDNN cannot on this processor.
 at::Tensor* retouch_pack_linear(const at::Tensor* weight) {

@@ -12,9 +12,9 @@ pub mod fuzzing;
 pub mod models;
 mod nn;
 mod noise;
-mod packed;
 mod pipeline;
 pub mod samplers;
+mod shim;
 pub mod tokenizer;
 mod weights;
 

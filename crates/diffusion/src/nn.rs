@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::packed::PackedWeight;
+use crate::shim::{PackedWeight, group_norm};
 use crate::weights::{Checkpoint, Scope};
 
 /// `y = x·Wᵀ + b` over the last dimension.
@@ -197,7 +197,17 @@ impl GroupNorm {
 
     /// `[b, c, h, w]` to the same.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
-        x.group_norm(self.groups, Some(&self.weight), Some(&self.bias), self.eps, true)
+        let Self { weight, bias, groups, eps } = self;
+        group_norm(x, weight, bias, *groups, *eps, false)
+            .unwrap_or_else(|| x.group_norm(*groups, Some(weight), Some(bias), *eps, true))
+    }
+
+    /// [`GroupNorm::forward`] and the activation.
+    pub(crate) fn activated(&self, x: &Tensor, act: Activation) -> Tensor {
+        let Self { weight, bias, groups, eps } = self;
+        let fused =
+            (act == Activation::Silu).then(|| group_norm(x, weight, bias, *groups, *eps, true)).flatten();
+        fused.unwrap_or_else(|| act.consume(self.forward(x)))
     }
 }
 

@@ -45,11 +45,11 @@ impl ResnetBlock {
 
     /// `x [b, inputs, h, w]`, activated time embedding `temb [b, time]`; result `[b, outputs, h, w]`.
     pub(crate) fn forward(&self, x: &Tensor, temb: Option<&Tensor>) -> Tensor {
-        let mut h = self.conv1.forward(&self.act.consume(self.norm1.forward(x)));
+        let mut h = self.conv1.forward(&self.norm1.activated(x, self.act));
         if let (Some(proj), Some(temb)) = (&self.time_emb_proj, temb) {
             h += proj.forward(temb).unsqueeze(-1).unsqueeze(-1);
         }
-        let h = self.conv2.forward(&self.act.consume(self.norm2.forward(&h)));
+        let h = self.conv2.forward(&self.norm2.activated(&h, self.act));
         match &self.conv_shortcut {
             None => h + x,
             Some(shortcut) => {

@@ -1,7 +1,8 @@
 """Weights that Python and Rust both compute: nothing large is committed.
 
-Value i of tensor `name` is uniform in -1..1, from splitmix64 of (FNV-1a of the name) + i; `tests/it/fixture.rs` is the
-other half. Matrices and kernels are scaled to keep the variance of their input, norms are near 1, biases near 0.
+Value i of tensor `name` is uniform in -1..1, from splitmix64 of (FNV-1a of the name) + i; the other half is
+`crates/testkit/src/models.rs`. Matrices and kernels are scaled to keep the variance of their input, norms are near 1,
+biases near 0.
 """
 
 import json

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use retouch_diffusion::Device;
+use retouch_diffusion::samplers::SamplerKind;
 
 /// The edit engine of retouch.
 ///
 /// Exit status: 0 done, 1 the engine failed, 2 wrong usage or parameters, 3 an input or output file is at fault, 4 the
 /// model is at fault, 5 out of memory.
 #[derive(Parser)]
-#[command(name = "retouch engine", version)]
+#[command(name = "retouch engine", bin_name = "retouch engine", version)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -70,11 +72,11 @@ pub(crate) struct CommonArgs {
     /// Sampler steps, 1 to 1000
     #[arg(long, default_value_t = 20)]
     pub(crate) steps: usize,
-    /// Sampler; the model's own if absent: ddim, pndm, euler, euler-a, dpmpp-2m, ddpm
-    #[arg(long)]
+    /// Sampler; the model's own if absent
+    #[arg(long, value_parser = PossibleValuesParser::new(SamplerKind::ALL.map(SamplerKind::name)))]
     pub(crate) sampler: Option<String>,
     /// Interpolation of noise levels: linear (diffusers) or log (k-diffusion)
-    #[arg(long)]
+    #[arg(long, value_parser = ["linear", "log"])]
     pub(crate) sigma_interp: Option<String>,
     /// Karras' spacing of noise levels; as the model says if absent
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
@@ -136,7 +138,7 @@ pub(crate) struct InfoArgs {
     pub(crate) json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fit {
     Diffusers,
     Original,

@@ -1,34 +1,88 @@
 //! `retouch engine edit` and `generate`.
 
-use std::io::Write;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use retouch_diffusion::{Engine, EngineOptions, LoadOptions, Model};
 use retouch_imaging::{
-    EncodeOptions, Filter, Limits, OutputFormat, SizeRule, decode, encode, from_unit_range, resize,
+    EncodeOptions, Filter, Limits, OutputFormat, RgbImage, SizeRule, decode, encode, from_unit_range, resize,
     to_model_input,
 };
-use retouch_ports::step_engine::{Output, RowRequest, Task};
+use retouch_ports::step_engine::{RowRequest, Task};
 use serde_json::{Value, json};
 
 use crate::args::{CommonArgs, EditArgs, Fit, GenerateArgs};
 use crate::failure::{Blame, Failure};
-use crate::tensors::{read_noise, write_dump};
+use crate::report::{Timings, finish, parameters, progress_bar};
+use crate::tensors::{NoiseFile, write_dump};
+use crate::write::{check_writable, write_atomically};
 
-/// Seconds of each stage.
-struct Timings {
+/// What is checked and read before the model is loaded, so that a wrong file fails in milliseconds.
+struct Files {
+    format: OutputFormat,
+    noise: Option<NoiseFile>,
+}
+
+/// A request and all that is needed to carry it out.
+struct Job<'a> {
+    task: &'static str,
+    args: &'a CommonArgs,
+    format: OutputFormat,
+    model: Rc<Model>,
     load: Duration,
-    create: Duration,
+    request: RowRequest,
+    /// Parameters that only this task has.
+    own: Value,
+    /// Size of the result where it is not the size it is made in.
+    result_size: Option<(u32, u32)>,
 }
 
 /// `retouch engine edit`.
 pub(crate) fn edit(args: &EditArgs) -> Result<(), Failure> {
-    let format = output_format(&args.common)?;
+    let source = read_image(args)?;
+    let files = prepare(&args.common)?;
+    let (model, load) = load(&args.common)?;
+    let (rule, fit, resolution) = match (args.common.size, args.fit) {
+        (Some((width, height)), _) => (SizeRule::Exact { width, height }, None, None),
+        (None, Fit::Diffusers) => (SizeRule::Diffusers, Some("diffusers"), None),
+        (None, Fit::Original) => {
+            let resolution = args.resolution;
+            (SizeRule::Original { resolution }, Some("original"), Some(resolution))
+        }
+    };
+    let factor = model.vae().config().factor() as u32;
+    let input = rule.apply(&source, factor).map_err(|e| Failure::image(&args.image, &e))?;
+    let task = Task::Edit { image: to_model_input(&input) };
+    let request = request(&args.common, &args.instruction, task, input.dimensions(), files.noise, &model)?;
+    Job {
+        task: "edit",
+        args: &args.common,
+        format: files.format,
+        load,
+        request: RowRequest { guidance_image: args.guidance_image, ..request },
+        own: json!({
+            "guidance_image": args.guidance_image,
+            "fit": fit, "resolution": resolution, "input_size": args.input_size,
+        }),
+        result_size: args.input_size.then(|| source.dimensions()),
+        model,
+    }
+    .run()
+}
+
+/// `retouch engine generate`.
+pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
+    let files = prepare(&args.common)?;
+    let (model, load) = load(&args.common)?;
+    let (width, height) = model.native_size();
+    let size = args.common.size.unwrap_or((width as u32, height as u32));
+    let request = request(&args.common, &args.prompt, Task::Generate, size, files.noise, &model)?;
+    let (format, own) = (files.format, json!({}));
+    Job { task: "generate", args: &args.common, format, model, load, request, own, result_size: None }.run()
+}
+
+fn read_image(args: &EditArgs) -> Result<RgbImage, Failure> {
     let path = &args.image;
-    // The header is checked before the model is loaded: a wrong file fails in milliseconds.
     let length = std::fs::metadata(path).map_err(|e| Failure::file("read", path, &e))?.len();
     let limits = Limits::default();
     if length > limits.bytes as u64 {
@@ -37,46 +91,16 @@ pub(crate) fn edit(args: &EditArgs) -> Result<(), Failure> {
         return Err(Failure::new(Blame::File, "image_too_large", message));
     }
     let bytes = std::fs::read(path).map_err(|e| Failure::file("read", path, &e))?;
-    let source = decode(&bytes, &limits).map_err(|e| Failure::image(path, &e))?.pixels;
-    let (model, load) = load(&args.common)?;
-    let rule = match (args.common.size, args.fit) {
-        (Some((width, height)), _) => SizeRule::Exact { width, height },
-        (None, Fit::Diffusers) => SizeRule::Diffusers,
-        (None, Fit::Original) => SizeRule::Original { resolution: args.resolution },
-    };
-    let factor = model.vae().config().factor() as u32;
-    let input = rule.apply(&source, factor).map_err(|e| Failure::image(path, &e))?;
-    let request = RowRequest {
-        guidance_image: args.guidance_image,
-        ..request(
-            &args.common,
-            &args.instruction,
-            Task::Edit { image: to_model_input(&input) },
-            input.dimensions(),
-        )?
-    };
-    let result_size = args.input_size.then(|| source.dimensions());
-    create(&args.common, "edit", format, &model, load, request, result_size)
+    Ok(decode(&bytes, &limits).map_err(|e| Failure::image(path, &e))?.pixels)
 }
 
-/// `retouch engine generate`.
-pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
-    let format = output_format(&args.common)?;
-    let (model, load) = load(&args.common)?;
-    let (width, height) = model.native_size();
-    let size = args.common.size.unwrap_or((width as u32, height as u32));
-    let request = request(&args.common, &args.prompt, Task::Generate, size)?;
-    create(&args.common, "generate", format, &model, load, request, None)
-}
-
-fn output_format(args: &CommonArgs) -> Result<OutputFormat, Failure> {
+fn prepare(args: &CommonArgs) -> Result<Files, Failure> {
     let format = OutputFormat::from_path(&args.output).map_err(|e| Failure::image(&args.output, &e))?;
-    let folder = parent(&args.output);
-    if folder.is_dir() {
-        return Ok(format);
+    check_writable(&args.output)?;
+    if let Some(dump) = &args.dump {
+        check_writable(dump)?;
     }
-    let missing = std::io::Error::new(std::io::ErrorKind::NotFound, "its folder does not exist");
-    Err(Failure::file("write", &args.output, &missing))
+    Ok(Files { format, noise: args.noise.as_deref().map(NoiseFile::read).transpose()? })
 }
 
 fn load(args: &CommonArgs) -> Result<(Rc<Model>, Duration), Failure> {
@@ -94,7 +118,12 @@ fn request(
     prompt: &str,
     task: Task,
     (width, height): (u32, u32),
+    noise: Option<NoiseFile>,
+    model: &Model,
 ) -> Result<RowRequest, Failure> {
+    let vae = model.vae().config();
+    let factor = vae.factor() as usize;
+    let latents = [vae.latent_channels as usize, height as usize / factor, width as usize / factor];
     Ok(RowRequest {
         task,
         prompt: prompt.to_owned(),
@@ -109,126 +138,38 @@ fn request(
         guidance_image: 1.5,
         clip_skip: args.clip_skip,
         seed: args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
-        noise: args.noise.as_deref().map(read_noise).transpose()?,
+        noise: noise.map(|noise| noise.of_shape(latents)).transpose()?,
     })
 }
 
-/// Runs the request and writes everything that was asked for.
-fn create(
-    args: &CommonArgs,
-    task: &str,
-    format: OutputFormat,
-    model: &Rc<Model>,
-    load: Duration,
-    request: RowRequest,
-    result_size: Option<(u32, u32)>,
-) -> Result<(), Failure> {
-    let start = Instant::now();
-    let parameters = parameters(task, model, &request, args)?;
-    let mut engine =
-        Engine::new(model.clone(), EngineOptions { low_memory: true, ..EngineOptions::default() });
-    let bar = progress_bar(args.json);
-    let output = retouch_diffusion::run(&mut engine, request, &mut |status| {
-        bar.set_length(status.forwards as u64);
-        bar.set_position(status.forward as u64);
-    });
-    bar.finish_and_clear();
-    let output = output?;
-    let failed = |e| Failure::image(&args.output, &e);
-    let mut image = from_unit_range(&output.image, output.width, output.height).map_err(failed)?;
-    if let Some((width, height)) = result_size {
-        image = resize(&image, width, height, Filter::Lanczos).map_err(failed)?;
-    }
-    let options = EncodeOptions { quality: args.quality, ..EncodeOptions::new(format) };
-    let file = encode(&image, &options, Some(&parameters.to_string())).map_err(failed)?;
-    if let Some(dump) = &args.dump {
-        write_dump(dump, &output)?;
-    }
-    write_atomically(&args.output, &file)?;
-    let timings = Timings { load, create: start.elapsed() };
-    report(args, &parameters, &output, image.dimensions(), &timings);
-    Ok(())
-}
-
-/// What is written into the result's metadata.
-fn parameters(task: &str, model: &Model, request: &RowRequest, args: &CommonArgs) -> Result<Value, Failure> {
-    let mut parameters = json!({
-        "software": concat!("retouch ", env!("CARGO_PKG_VERSION")),
-        "task": task,
-        "prompt": request.prompt,
-        "negative": request.negative,
-        "model": model.fingerprint()?,
-        "sampler": request.sampler.clone().map_or_else(|| model.sampler_name(), Ok)?,
-        "sigma_interp": request.sigma_interp,
-        "karras": request.karras,
-        "steps": request.steps,
-        "guidance_text": request.guidance_text,
-        "clip_skip": request.clip_skip,
-        "seed": request.seed,
-        "given_noise": request.noise.is_some(),
-        "width": request.width,
-        "height": request.height,
-        "dtype": args.dtype.name(),
-    });
-    if task == "edit" {
-        parameters["guidance_image"] = json!(request.guidance_image);
-    }
-    Ok(parameters)
-}
-
-fn progress_bar(hidden: bool) -> ProgressBar {
-    if hidden {
-        return ProgressBar::hidden();
-    }
-    // Drawn on standard error, and only where that is a terminal.
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} forwards, {per_sec}, {eta} left");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-fn report(
-    args: &CommonArgs,
-    parameters: &Value,
-    output: &Output,
-    (width, height): (u32, u32),
-    timings: &Timings,
-) {
-    if args.json {
-        let report = json!({
-            "output": args.output, "width": width, "height": height, "parameters": parameters,
-            "truncated": output.truncated, "evaluations": output.evaluations,
-            "load_seconds": timings.load.as_secs_f64(), "create_seconds": timings.create.as_secs_f64(),
+impl Job<'_> {
+    /// Makes the image and writes everything that was asked for.
+    fn run(self) -> Result<(), Failure> {
+        let start = Instant::now();
+        let Self { args, request, .. } = self;
+        let parameters = parameters(self.task, &self.own, &self.model, &request, args)?;
+        let mut engine =
+            Engine::new(self.model.clone(), EngineOptions { low_memory: true, ..EngineOptions::default() });
+        let steps = request.steps;
+        let bar = progress_bar(args.json, steps);
+        let output = retouch_diffusion::run(&mut engine, request, &mut |status| {
+            // A step may take more than one forward.
+            bar.set_position((status.forward * steps / status.forwards.max(1)) as u64);
         });
-        println!("{report}");
-        return;
+        bar.finish_and_clear();
+        let output = output?;
+        let failed = |e| Failure::image(&args.output, &e);
+        let mut image = from_unit_range(&output.image, output.width, output.height).map_err(failed)?;
+        if let Some((width, height)) = self.result_size {
+            image = resize(&image, width, height, Filter::Lanczos).map_err(failed)?;
+        }
+        let options = EncodeOptions { quality: args.quality, ..EncodeOptions::new(self.format) };
+        let file = encode(&image, &options, Some(&parameters.to_string())).map_err(failed)?;
+        if let Some(dump) = &args.dump {
+            write_dump(dump, &output)?;
+        }
+        write_atomically(&args.output, &file)?;
+        let timings = Timings { load: self.load, create: start.elapsed() };
+        finish(args, &parameters, &output, self.model.device(), image.dimensions(), &timings)
     }
-    if let Some(rest) = &output.truncated {
-        eprintln!("warning: the text encoder has no room for the end of the text: {rest:?}");
-    }
-    println!(
-        "{}: {width}x{height}, seed {}, loaded in {:.1} s, made in {:.1} s",
-        args.output.display(),
-        parameters["seed"],
-        timings.load.as_secs_f64(),
-        timings.create.as_secs_f64()
-    );
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Writes a file whole or not at all.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(parent(path))?;
-        file.write_all(bytes)?;
-        file.persist(path).map_err(|e| e.error)?;
-        Ok(())
-    };
-    write().map_err(|e| Failure::file("write", path, &e))
-}
-
-/// Those of an ordinary new file, less what the process masks.
-fn permissions() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
 }

@@ -1,6 +1,7 @@
 //! Errors as they leave the program: a stable code, a sentence, an exit status.
 
 use std::error::Error;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -38,13 +39,16 @@ impl Failure {
 
     /// An image that cannot be used, read from or written to `path`.
     pub(crate) fn image(path: &Path, error: &ImageError) -> Self {
-        Self::new(Blame::File, error.code(), format!("{}: {}", path.display(), chain(error)))
+        let blame = if error.code() == "size_invalid" { Blame::Parameters } else { Blame::File };
+        Self::new(blame, error.code(), format!("{}: {}", path.display(), chain(error)))
     }
 
     /// Prints the failure, to standard output as JSON or to standard error as text.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         if json {
-            println!("{}", serde_json::json!({ "error": { "code": self.code, "message": self.message } }));
+            let report = serde_json::json!({ "error": { "code": self.code, "message": self.message } });
+            // Where nobody reads any more, the exit status still tells.
+            let _ = writeln!(std::io::stdout(), "{report}");
         } else {
             eprintln!("error: {} [{}]", self.message, self.code);
         }
@@ -56,7 +60,7 @@ impl From<retouch_diffusion::Error> for Failure {
     fn from(error: retouch_diffusion::Error) -> Self {
         let code = error.code();
         let blame = match code {
-            _ if code.starts_with("model_") => Blame::Model,
+            _ if is_of_model(code) => Blame::Model,
             "out_of_memory" => Blame::Memory,
             "engine_failure" | "row_non_finite" => Blame::Engine,
             "file_inaccessible" => Blame::File,
@@ -69,6 +73,7 @@ impl From<retouch_diffusion::Error> for Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let blame = match error.kind {
+            _ if is_of_model(error.code) => Blame::Model,
             EngineErrorKind::Invalid => Blame::Parameters,
             EngineErrorKind::OutOfMemory => Blame::Memory,
             _ => Blame::Engine,
@@ -78,6 +83,11 @@ impl From<EngineError> for Failure {
             error.source().and_then(Error::source).map(|e| format!(": {}", chain(e))).unwrap_or_default();
         Self::new(blame, error.code, format!("{}{deeper}", error.message))
     }
+}
+
+/// Whether a code names a fault in a file of the model. Unknown samplers are: of those in arguments, only known ones pass.
+fn is_of_model(code: &str) -> bool {
+    code.starts_with("model_") || code.starts_with("sampler_config_") || code == "sampler_unknown"
 }
 
 /// An error and all its causes in one line.

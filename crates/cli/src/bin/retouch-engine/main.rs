@@ -4,16 +4,26 @@ mod args;
 mod create;
 mod failure;
 mod info;
+mod report;
 mod tensors;
+mod write;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use args::{Cli, Command};
+use failure::{Blame, Failure};
+
+/// The code of errors that the arguments alone show.
+const USAGE_INVALID: &str = "usage_invalid";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     let (json, result) = match &cli.command {
         Command::Edit(edit) => (edit.common.json, create::edit(edit)),
         Command::Generate(generate) => (generate.common.json, create::generate(generate)),
@@ -23,4 +33,23 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(json),
     }
+}
+
+/// Prints a usage error, or the help or version that was asked for.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        error.exit();
+    }
+    if std::env::args_os().any(|argument| argument == "--json") {
+        // The first paragraph is the error; the usage and hints for a reader at a terminal follow.
+        let text = error.to_string();
+        let paragraph: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let message = paragraph.join(" ");
+        let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+        return Failure::new(Blame::Parameters, USAGE_INVALID, message).report(true);
+    }
+    // Where nobody reads any more, the exit status still tells.
+    let _ = error.print();
+    eprintln!("[{USAGE_INVALID}]");
+    ExitCode::from(Blame::Parameters as u8)
 }

@@ -1,42 +1,72 @@
 //! `--noise` and `--dump`: safetensors files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use retouch_ports::step_engine::{GivenNoise, Output};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::create::write_atomically;
 use crate::failure::{Blame, Failure};
+use crate::write::write_atomically;
 
 /// Largest noise file that is read.
 const MAX_NOISE_BYTES: u64 = 2 << 30;
 
-/// Reads `latents` [1, C, h, w] and, if there, `steps` [n, 1, C, h, w], both float32.
-pub(crate) fn read_noise(path: &Path) -> Result<GivenNoise, Failure> {
-    let length = std::fs::metadata(path).map_err(|e| Failure::file("read", path, &e))?.len();
-    let bad = |reason: String| {
-        Failure::new(
-            Blame::File,
-            "noise_invalid",
-            format!("{} holds no usable noise: {reason}", path.display()),
-        )
-    };
-    if length > MAX_NOISE_BYTES {
-        return Err(bad(format!("{length} bytes are more than {MAX_NOISE_BYTES}")));
-    }
-    let bytes = std::fs::read(path).map_err(|e| Failure::file("read", path, &e))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
-    let read = |name: &str, dimensions: usize| -> Result<Vec<f32>, Failure> {
-        let view = file.tensor(name).map_err(|e| bad(e.to_string()))?;
-        let shape = view.shape();
-        if view.dtype() != Dtype::F32 || shape.len() != dimensions || shape[dimensions - 4] != 1 {
-            let want = if dimensions == 4 { "[1,C,h,w]" } else { "[n,1,C,h,w]" };
-            return Err(bad(format!("`{name}` is {:?} {shape:?} instead of float32 {want}", view.dtype())));
+/// The tensors of a noise file, float32.
+pub(crate) struct NoiseFile {
+    path: PathBuf,
+    /// `[1, C, h, w]`.
+    latents: Values,
+    /// `[n, 1, C, h, w]`, if there.
+    steps: Option<Values>,
+}
+
+struct Values {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl NoiseFile {
+    /// Reads `latents` and, if there, `steps`.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let length = std::fs::metadata(path).map_err(|e| Failure::file("read", path, &e))?.len();
+        if length > MAX_NOISE_BYTES {
+            return Err(unusable(path, &format!("{length} bytes are more than {MAX_NOISE_BYTES}")));
         }
-        Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
-    };
-    let steps = if file.names().contains(&"steps") { read("steps", 5)? } else { Vec::new() };
-    Ok(GivenNoise { latents: read("latents", 4)?, steps })
+        let bytes = std::fs::read(path).map_err(|e| Failure::file("read", path, &e))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| unusable(path, &e.to_string()))?;
+        let values = |name: &str| -> Result<Option<Values>, Failure> {
+            let Ok(view) = file.tensor(name) else { return Ok(None) };
+            if view.dtype() != Dtype::F32 {
+                return Err(unusable(path, &format!("`{name}` is {:?} instead of F32", view.dtype())));
+            }
+            let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            Ok(Some(Values { shape: view.shape().to_vec(), values: values.collect() }))
+        };
+        let latents = values("latents")?.ok_or_else(|| unusable(path, "it has no tensor `latents`"))?;
+        Ok(Self { path: path.to_owned(), latents, steps: values("steps")? })
+    }
+
+    /// The noise, if it is for latents of the shape `[C, h, w]`. How many steps there must be is the sampler's to say.
+    pub(crate) fn of_shape(self, [c, h, w]: [usize; 3]) -> Result<GivenNoise, Failure> {
+        let check = |name: &str, shape: &[usize], wanted: &[usize], written: &str| {
+            if shape == wanted {
+                return Ok(());
+            }
+            Err(unusable(&self.path, &format!("`{name}` is {shape:?} instead of {written}")))
+        };
+        check("latents", &self.latents.shape, &[1, c, h, w], &format!("[1, {c}, {h}, {w}]"))?;
+        if let Some(Values { shape, .. }) = &self.steps {
+            let wanted = [shape.first().copied().unwrap_or(0), 1, c, h, w];
+            check("steps", shape, &wanted, &format!("[n, 1, {c}, {h}, {w}]"))?;
+        }
+        let steps = self.steps.map(|steps| steps.values).unwrap_or_default();
+        Ok(GivenNoise { latents: self.latents.values, steps })
+    }
+}
+
+fn unusable(path: &Path, reason: &str) -> Failure {
+    let message = format!("{} holds no usable noise: {reason}", path.display());
+    Failure::new(Blame::File, "noise_invalid", message)
 }
 
 /// Writes what an image was made from and what came out, float32.

@@ -157,6 +157,6 @@ impl UNet {
         for block in &self.up_blocks {
             x = block.forward(&x, &temb, &mut text, map, &mut skips);
         }
-        self.conv_out.forward(&self.config.act_fn.consume(self.conv_norm_out.forward(&x)))
+        self.conv_out.forward(&self.conv_norm_out.activated(&x, self.config.act_fn))
     }
 }

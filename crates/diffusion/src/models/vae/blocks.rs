@@ -89,7 +89,7 @@ impl Head {
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
-        self.conv.forward(&Activation::Silu.consume(self.norm.forward(x)))
+        self.conv.forward(&self.norm.activated(x, Activation::Silu))
     }
 }
 

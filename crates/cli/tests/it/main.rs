@@ -1,0 +1,20 @@
+//! The built executables, as scripts use them.
+
+#[cfg(all(test, not(feature = "engine")))]
+mod bare;
+#[cfg(all(test, feature = "engine"))]
+mod edit;
+#[cfg(all(test, feature = "engine"))]
+mod failures;
+#[cfg(all(test, feature = "engine"))]
+mod files;
+#[cfg(all(test, feature = "engine"))]
+mod linking;
+#[cfg(all(test, feature = "engine"))]
+mod parameters;
+#[cfg(all(test, feature = "engine"))]
+mod place;
+#[cfg(all(test, feature = "engine"))]
+mod reports;
+#[cfg(all(test, feature = "engine"))]
+mod terminal;

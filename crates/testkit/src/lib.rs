@@ -1,0 +1,5 @@
+//! What the tests of several packages share: a dev-dependency, never a dependency.
+//!
+//! Everything here panics where a test's surroundings are not as they should be.
+
+pub mod models;
