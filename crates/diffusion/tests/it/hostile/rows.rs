@@ -149,97 +149,130 @@ fn a_bad_scheduler_value_is_named_when_its_sampler_is_wanted() {
     }
 }
 
-/// Admits `request` with the exported `data`.
-fn resume(engine: &mut Engine, request: &RowRequest, data: Vec<u8>) -> Result<(), EngineError> {
-    let rows = vec![AdmittedRow { request: request.clone(), resume: Some(data) }];
-    let ids = engine.admit(Gang { rows, control: GangControl::Independent })?;
-    let status = engine.rows().into_iter().find(|r| r.id == ids[0]).expect("admitted");
-    assert!(status.forward <= status.forwards);
-    engine.cancel(ids[0]).map(drop)
+const INVALID: &str = "row_export_invalid";
+const IMPORT: &str = "sampler_import";
+const NOTE: &str = "retouch.row";
+
+/// A good export of PNDM, whose history is the largest, and the engine that it came from.
+struct Export {
+    engine: Engine,
+    request: RowRequest,
+    good: Vec<u8>,
+}
+
+impl Export {
+    fn new() -> Self {
+        let scratch = Scratch::new("ip2p", "pndm");
+        let model = Rc::new(Model::load(&scratch.folder, &options()).expect("loads"));
+        let (mut engine, request) = (engine(&model), request());
+        let row = admit(&mut engine, request.clone());
+        engine.encode(&[row]).expect("encodes");
+        (0..3).for_each(|_| engine.step(&[row]).expect("steps"));
+        let good = engine.export(row).expect("exports");
+        engine.cancel(row).expect("canceled");
+        let mut export = Self { engine, request, good };
+        export.resume(export.good.clone()).expect("is good");
+        export
+    }
+
+    fn resume(&mut self, data: Vec<u8>) -> Result<(), EngineError> {
+        let rows = vec![AdmittedRow { request: self.request.clone(), resume: Some(data) }];
+        let ids = self.engine.admit(Gang { rows, control: GangControl::Independent })?;
+        let status = self.engine.rows().into_iter().find(|r| r.id == ids[0]).expect("admitted");
+        assert!(status.forward <= status.forwards);
+        self.engine.cancel(ids[0]).map(drop)
+    }
+
+    #[track_caller]
+    fn refuse(&mut self, what: &str, data: Vec<u8>, code: &str, named: &str) {
+        let error = self.resume(data).expect_err(what);
+        assert_eq!((error.kind, error.code), (EngineErrorKind::Invalid, code), "{what}: {error}");
+        assert!(error.message.contains(named), "{what}: {error}");
+        assert_eq!(self.engine.capacity().used, 0);
+    }
+
+    fn changed(&self, change: impl Fn(&mut File)) -> Vec<u8> {
+        let mut file = File::parse(&self.good);
+        change(&mut file);
+        file.bytes(0)
+    }
+
+    fn noted(&self, change: impl Fn(&mut Value)) -> Vec<u8> {
+        self.changed(|file| {
+            let note = &mut file.header["__metadata__"][NOTE];
+            let mut fields = serde_json::from_str(note.as_str().expect("a note")).expect("JSON");
+            change(&mut fields);
+            *note = json!(fields.to_string());
+        })
+    }
 }
 
 #[test]
-fn hostile_exports_are_refused() {
-    let scratch = Scratch::new("ip2p", "pndm");
-    let model = Rc::new(Model::load(&scratch.folder, &options()).expect("loads"));
-    let (mut engine, request) = (engine(&model), request());
-    let row = admit(&mut engine, request.clone());
-    engine.encode(&[row]).expect("encodes");
-    (0..3).for_each(|_| engine.step(&[row]).expect("steps"));
-    let good = engine.export(row).expect("exports");
-    engine.cancel(row).expect("canceled");
-    resume(&mut engine, &request, good.clone()).expect("is good");
+fn an_export_with_another_note_is_refused() {
+    let mut export = Export::new();
+    type Change = fn(&mut Value);
+    let cases: [(&str, Change, &str, &str); 11] = [
+        ("another forward", |n| n["forward"] = json!(1), INVALID, "forwards"),
+        (
+            "beyond the end",
+            |n| (n["forward"], n["sampler"]["forward"]) = (json!(99), json!(99)),
+            IMPORT,
+            "99",
+        ),
+        ("too far", |n| (n["forward"], n["sampler"]["forward"]) = (json!(4), json!(4)), IMPORT, "output"),
+        ("a late start", |n| n["sampler"]["first"] = json!(3), INVALID, "forwards"),
+        ("negative", |n| n["forward"] = json!(-1), INVALID, "-1"),
+        ("other draws", |n| n["draws"] = json!(u64::MAX), INVALID, "noise"),
+        ("other steps", |n| n["sampler"]["steps"] = json!(5), IMPORT, "5"),
+        ("another sampler", |n| n["sampler"]["sampler"] = json!("ddim"), IMPORT, "ddim"),
+        ("no such sampler", |n| n["sampler"]["sampler"] = json!("x"), INVALID, "x"),
+        ("an unknown field", |n| n["secret"] = json!(1), INVALID, "secret"),
+        ("another request", |n| n["request"] = json!(""), INVALID, "another request"),
+    ];
+    for (what, change, code, named) in cases {
+        export.refuse(what, export.noted(change), code, named);
+    }
+    let none = export.changed(|f| drop(f.header.remove("__metadata__")));
+    export.refuse("no note", none, INVALID, "no note");
+    let deep = "[".repeat(100_000);
+    let deep = export.changed(|f| f.header["__metadata__"][NOTE] = json!(deep));
+    export.refuse("deep", deep, INVALID, "recursion");
+    export.refuse("huge", vec![0; (1 << 30) + 1], INVALID, "too many");
+    export.refuse("empty", Vec::new(), INVALID, "");
+}
 
-    let mut refuse = |what: &str, data: Vec<u8>, code: &str, named: &str| {
-        let error = resume(&mut engine, &request, data).expect_err(what);
-        assert_eq!((error.kind, error.code), (EngineErrorKind::Invalid, code), "{what}: {error}");
-        assert!(error.message.contains(named), "{what}: {error}");
-    };
-    let invalid = "row_export_invalid";
-    let note = |change: &dyn Fn(&mut Value)| {
-        let mut file = File::parse(&good);
-        let text = file.header["__metadata__"]["retouch.row"].as_str().expect("a note").to_owned();
-        let mut note = serde_json::from_str(&text).expect("JSON");
-        change(&mut note);
-        file.header["__metadata__"]["retouch.row"] = json!(note.to_string());
-        file.bytes(0)
-    };
-    refuse("another forward", note(&|n| n["forward"] = json!(1)), invalid, "forwards");
-    refuse(
-        "beyond the end",
-        note(&|n| (n["forward"], n["sampler"]["forward"]) = (json!(99), json!(99))),
-        "sampler_import",
-        "99",
-    );
-    refuse(
-        "too far",
-        note(&|n| (n["forward"], n["sampler"]["forward"]) = (json!(4), json!(4))),
-        "sampler_import",
-        "output",
-    );
-    refuse("a late start", note(&|n| n["sampler"]["first"] = json!(3)), invalid, "forwards");
-    refuse("negative", note(&|n| n["forward"] = json!(-1)), invalid, "-1");
-    refuse("other draws", note(&|n| n["draws"] = json!(u64::MAX)), invalid, "noise");
-    refuse("other steps", note(&|n| n["sampler"]["steps"] = json!(5)), "sampler_import", "5");
-    refuse("another sampler", note(&|n| n["sampler"]["sampler"] = json!("ddim")), "sampler_import", "ddim");
-    refuse("no such sampler", note(&|n| n["sampler"]["sampler"] = json!("x")), invalid, "x");
-    refuse("an unknown field", note(&|n| n["secret"] = json!(1)), invalid, "secret");
-    refuse("another request", note(&|n| n["request"] = json!("")), invalid, "another request");
-    let header = |change: &dyn Fn(&mut File)| {
-        let mut file = File::parse(&good);
-        change(&mut file);
-        file.bytes(0)
-    };
-    let place =
-        |name: &str| File::parse(&good).header[name]["data_offsets"][0].as_u64().expect("a place") as usize;
+#[test]
+fn an_export_with_other_tensors_is_refused() {
+    let mut export = Export::new();
     for name in ["latents", "image_latents", "sampler.output.0"] {
-        let at = place(name);
-        let nan = header(&|f| f.data[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes()));
-        refuse("NaN", nan, invalid, &format!("`{name}` is not finite"));
-        let renamed = header(&|f| {
+        let nan = export.changed(|f| {
+            let at = f.header[name]["data_offsets"][0].as_u64().expect("a place") as usize;
+            f.data[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        });
+        export.refuse("NaN", nan, INVALID, &format!("`{name}` is not finite"));
+        let renamed = export.changed(|f| {
             let tensor = f.header.remove(name).expect("a tensor");
             f.header.insert("sampler.extra".into(), tensor);
         });
-        refuse("renamed", renamed, if name.starts_with("sampler") { "sampler_import" } else { invalid }, "");
-        let turned = header(&|f| f.header[name]["shape"] = json!([1, 4, 24, 16]));
-        refuse("turned", turned, invalid, name);
-        let whole = header(&|f| f.header[name]["dtype"] = json!("I32"));
-        refuse("whole numbers", whole, invalid, name);
+        export.refuse("renamed", renamed, if name.starts_with("sampler") { IMPORT } else { INVALID }, "");
+        let turned = export.changed(|f| f.header[name]["shape"] = json!([1, 4, 24, 16]));
+        export.refuse("turned", turned, INVALID, name);
+        let whole = export.changed(|f| f.header[name]["dtype"] = json!("I32"));
+        export.refuse("whole numbers", whole, INVALID, name);
     }
-    refuse("no note", header(&|f| drop(f.header.remove("__metadata__"))), invalid, "no note");
-    let deep = "[".repeat(100_000);
-    refuse("deep", header(&|f| f.header["__metadata__"]["retouch.row"] = json!(deep)), invalid, "recursion");
-    refuse("huge", vec![0; (1 << 30) + 1], invalid, "too many");
-    refuse("empty", Vec::new(), invalid, "");
+}
 
-    let header_length = 8 + u64::from_le_bytes(good[..8].try_into().expect("8 bytes")) as usize;
+#[test]
+fn a_flipped_bit_of_an_export_never_panics() {
+    let mut export = Export::new();
+    let header = 8 + u64::from_le_bytes(export.good[..8].try_into().expect("8 bytes")) as usize;
     for i in 0..400 {
-        let mut bytes = good.clone();
-        let at = if i < 300 { i * 7919 % header_length } else { i * 7919 % good.len() };
+        let mut bytes = export.good.clone();
+        let at = i * 7919 % if i < 300 { header } else { bytes.len() };
         bytes[at] ^= 1 << (i % 8);
-        if let Err(error) = resume(&mut engine, &request, bytes) {
+        if let Err(error) = export.resume(bytes) {
             assert_eq!(error.kind, EngineErrorKind::Invalid, "{error}");
         }
     }
-    assert_eq!(engine.capacity().used, 0);
+    assert_eq!(export.engine.capacity().used, 0);
 }
