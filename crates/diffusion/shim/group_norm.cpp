@@ -17,7 +17,7 @@
 
 // One binary for every x86-64: the loops are compiled for each vector width and chosen when the program starts.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_EVERY_WIDTH __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define FOR_EVERY_WIDTH __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define FOR_EVERY_WIDTH
 #endif
