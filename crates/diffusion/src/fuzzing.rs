@@ -8,13 +8,14 @@ use std::sync::Arc;
 use safetensors::SafeTensors;
 use tch::{Device, Kind};
 
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result, quiet_panics};
 use crate::models::clip::{ClipConfig, ClipModel, ClipText, ClipTextConfig};
 use crate::models::unet::{UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
 use crate::samplers::{Sampler, SamplerConfig, SamplerKind, SamplerOptions};
 use crate::tokenizer::Tokenizer;
-use crate::weights::{Checkpoint, Weights};
+use crate::weights::Weights;
 
 pub use crate::pipeline::{exported_row, exported_row_seeds};
 

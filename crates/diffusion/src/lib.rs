@@ -3,6 +3,7 @@
 //! [`Model::load`] reads a model folder; [`Engine`] is the [`StepEngine`](retouch_ports::step_engine::StepEngine) that
 //! denoises rows with it; [`run`] makes one image.
 
+mod checkpoint;
 mod config;
 mod device;
 mod error;
@@ -20,10 +21,11 @@ mod weights;
 
 pub use tch::{Device, Kind};
 
+pub use checkpoint::Checkpoint;
 pub use device::{parse_device, set_threads};
 pub use error::{Error, Result};
 pub use noise::SeededNoise;
 pub use pipeline::{
     ComponentInfo, Engine, EngineOptions, Family, LoadOptions, Model, ModelInfo, Progress, run,
 };
-pub use weights::{Checkpoint, LoadReport};
+pub use weights::LoadReport;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
+use crate::checkpoint::Checkpoint;
 use crate::shim::{PackedWeight, group_norm};
-use crate::weights::{Checkpoint, Scope};
+use crate::weights::Scope;
 
 /// `y = x·Wᵀ + b` over the last dimension.
 pub(crate) struct Linear {

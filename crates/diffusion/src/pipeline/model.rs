@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind};
 
+use crate::checkpoint::Checkpoint;
 use crate::config::ConfigReader;
 use crate::error::{Error, Result};
 use crate::files::{read_small, read_small_text};
@@ -14,7 +15,6 @@ use crate::models::unet::UNet;
 use crate::models::vae::Vae;
 use crate::samplers::SamplerConfig;
 use crate::tokenizer::Tokenizer;
-use crate::weights::Checkpoint;
 
 /// Pipelines by the class that `model_index.json` names.
 const PIPELINES: [(&str, Family); 2] = [

@@ -13,6 +13,8 @@ mod models;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod precision;
+#[cfg(test)]
 mod samplers;
 #[cfg(test)]
 mod tokenizer;

@@ -10,9 +10,10 @@ use tch::{Device, Kind, Tensor};
 use super::ClipConfig;
 use super::text::TextTransformer;
 use super::vision::VisionTransformer;
+use crate::checkpoint::Checkpoint;
 use crate::error::{Result, contain};
 use crate::nn::Linear;
-use crate::weights::{Checkpoint, LoadReport, Scope, Weights};
+use crate::weights::{LoadReport, Scope, Weights};
 
 /// The dual encoder.
 pub struct ClipModel {

@@ -9,9 +9,10 @@ use tch::{Device, Kind, Tensor};
 
 use super::ClipTextConfig;
 use super::encoder::Encoder;
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result, contain};
 use crate::nn::{Embedding, LayerNorm, Linear};
-use crate::weights::{Checkpoint, LoadReport, Scope, Weights};
+use crate::weights::{LoadReport, Scope, Weights};
 
 /// The text encoder below any projection, shared by [`ClipText`] and the dual encoder.
 pub(super) struct TextTransformer {

@@ -15,10 +15,11 @@ use tch::{Device, Kind, Tensor};
 pub use config::UNetConfig;
 pub use transformer::{AttentionMap, TextKv};
 
+use crate::checkpoint::Checkpoint;
 use crate::error::{Result, contain};
 use crate::models::resnet::ResnetConfig;
 use crate::nn::{Conv2d, GroupNorm, channels_last};
-use crate::weights::{Checkpoint, LoadReport, Scope, Weights};
+use crate::weights::{LoadReport, Scope, Weights};
 use blocks::{DownBlock, MidBlock, UpBlock};
 use time::TimeEmbedding;
 use transformer::CrossAttention;

@@ -13,9 +13,10 @@ use tch::{Device, Kind, Tensor};
 
 pub use config::VaeConfig;
 
+use crate::checkpoint::Checkpoint;
 use crate::error::{Result, contain};
 use crate::nn::{Linear, channels_last, dims4, from_tokens, to_tokens};
-use crate::weights::{Checkpoint, LoadReport, Scope, Weights};
+use crate::weights::{LoadReport, Scope, Weights};
 use blocks::{Decoder, Encoder};
 
 /// The autoencoder.
