@@ -8,8 +8,12 @@ fn main() {
         return;
     };
     println!("cargo:rustc-link-arg=-Wl,-rpath,{libtorch}/lib");
-    cc::Build::new()
-        .cpp(true)
+    let mut build = cc::Build::new();
+    if build.cpp(true).get_compiler().is_like_gnu() {
+        // LibTorch's thread pool is reached through GCC's OpenMP, which torch-sys links; others run the loops serially.
+        build.flag("-fopenmp");
+    }
+    build
         .std("c++17")
         .files(["shim/packed_linear.cpp", "shim/group_norm.cpp"])
         .includes([format!("{libtorch}/include"), format!("{libtorch}/include/torch/csrc/api/include")])
@@ -17,8 +21,6 @@ fn main() {
         .opt_level(3)
         .flag("-fno-math-errno")
         .flag("-fno-trapping-math")
-        // LibTorch's thread pool is reached through OpenMP, which torch-sys links.
-        .flag("-fopenmp")
         // LibTorch's headers are not ours to mend.
         .flag_if_supported("-w")
         .compile("retouch_diffusion_shim");

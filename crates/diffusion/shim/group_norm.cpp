@@ -16,7 +16,7 @@
 #include "guarded.h"
 
 // One binary for every x86-64: the loops are compiled for each vector width and chosen when the program starts.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
 #define FOR_EVERY_WIDTH __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define FOR_EVERY_WIDTH
@@ -41,9 +41,9 @@ static inline __attribute__((always_inline)) float exp_of(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  int32_t bits;
+  uint32_t bits;
   std::memcpy(&bits, &shifted, 4);
-  bits = (bits + 127) << 23;
+  bits = (bits + 127u) << 23;
   float power;
   std::memcpy(&power, &bits, 4);
   return p * power;

@@ -253,6 +253,8 @@ fn locate(folder: &Path, stem: &str, variant: Option<&str>) -> Result<Vec<PathBu
         || folder.join("pytorch_model.bin").exists();
     let hint = if pickled {
         "only a pickled checkpoint is there; save it with safe_serialization=True".to_owned()
+    } else if variant.is_some() && find(None)?.is_some() {
+        "only the plain checkpoint is there: leave the variant out".to_owned()
     } else if variants.is_empty() {
         "check the folder's path, or download the weights again".to_owned()
     } else {

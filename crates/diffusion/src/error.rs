@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::samplers::SamplerError;
+
 /// Result of the engine's fallible operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -83,7 +85,7 @@ pub enum Error {
     },
     /// The sampler cannot be made from its configuration, or refused a step.
     #[error(transparent)]
-    Sampler(#[from] crate::samplers::SamplerError),
+    Sampler(crate::samplers::SamplerError),
     /// A request has a parameter outside of what is possible.
     #[error("parameter `{name}` is {value}: {expected}")]
     Parameter {
@@ -166,7 +168,8 @@ impl Error {
 
     /// Names what LibTorch reported while doing `operation`.
     pub(crate) fn torch(operation: &'static str, message: &str) -> Self {
-        if message.contains("out of memory") || message.contains("can't allocate memory") {
+        const NO_MEMORY: [&str; 4] = ["out of memory", "can't allocate memory", "bad_alloc", "ALLOC_FAILED"];
+        if NO_MEMORY.iter().any(|text| message.contains(text)) {
             return Error::OutOfMemory { operation };
         }
         // tch panics with its error as Rust source writes it, and LibTorch appends the stack, a line each.
@@ -174,6 +177,16 @@ impl Error {
         let mut lines = message.lines().flat_map(|line| line.split("\\n")).map(str::trim);
         let message = lines.find(|line| !line.is_empty()).unwrap_or("no message");
         Error::Torch { operation, message: message.to_owned() }
+    }
+}
+
+impl From<SamplerError> for Error {
+    /// What LibTorch reported inside a sampler is LibTorch's failure, not the request's.
+    fn from(error: SamplerError) -> Self {
+        match error {
+            SamplerError::Tensor { operation, source } => Error::torch(operation, &source.to_string()),
+            other => Error::Sampler(other),
+        }
     }
 }
 

@@ -125,9 +125,10 @@ impl Conv2d {
     /// `[b, inputs, h, w]` to `[b, outputs, h', w']`.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
         let (_, _, h, w) = dims4(x);
-        let out = |side: i64| (side + 2 * self.padding - self.kernel) / self.stride + 1;
+        let out = |side: i64| (side + 2 * self.padding - self.kernel).div_euclid(self.stride) + 1;
         let (h, w) = (out(h), out(w));
-        if h * w <= PRODUCT_PIXELS
+        if (1..=PRODUCT_PIXELS).contains(&(h * w))
+            && h > 0
             && x.device() == Device::Cpu
             && let Some(weight) = self.product.get_or_init(|| self.pack())
         {

@@ -227,7 +227,7 @@ pub trait StepEngine {
     /// All rows in order of admission.
     fn rows(&self) -> Vec<RowStatus>;
 
-    /// Encodes text and image of admitted rows.
+    /// Encodes text and image of admitted rows, one after the other: on an error the rows before it are encoded.
     fn encode(&mut self, rows: &[RowId]) -> Result<(), EngineError>;
 
     /// One forward pass for all branches of `rows`, which must be [`Stage::Denoising`], of one group, and whole gangs.
@@ -235,7 +235,7 @@ pub trait StepEngine {
     /// An error leaves every row where it was before the call.
     fn step(&mut self, rows: &[RowId]) -> Result<(), EngineError>;
 
-    /// Decodes denoised rows.
+    /// Decodes denoised rows, one after the other: on an error the rows before it are decoded.
     fn decode(&mut self, rows: &[RowId]) -> Result<(), EngineError>;
 
     /// Hands out a decoded row and forgets it.
@@ -245,7 +245,7 @@ pub trait StepEngine {
     /// with its request, and cancel it here.
     fn export(&self, row: RowId) -> Result<Vec<u8>, EngineError>;
 
-    /// Forgets a row and, as they cannot go on without it, the other rows of its gang; the ids that went.
+    /// Forgets a row and, as they cannot go on without it, the unfinished rows of its gang; the ids that went.
     fn cancel(&mut self, row: RowId) -> Result<Vec<RowId>, EngineError>;
 
     /// Gives the device to `unit` for one slice, which it should end after about the time it is given (at most 2 s).

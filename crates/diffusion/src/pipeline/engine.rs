@@ -29,8 +29,8 @@ pub struct EngineOptions {
     pub rows: usize,
     /// Images of more pixels are encoded and decoded in tiles.
     pub tile_above: u64,
-    /// Gives back the memory of the text encoder and the VAE's encoder after each use. For a process that makes one
-    /// image: what is used again has to be read again.
+    /// Gives back the mapped pages of text encoder and VAE after encoding. For a process that makes one image: what is
+    /// used again has to be read again.
     pub low_memory: bool,
 }
 
@@ -179,7 +179,9 @@ impl Engine {
         if finite(result) {
             return Ok(());
         }
-        let hint = self.bad_weight().or_else(|| Some(format!("the VAE overflowed; {what} in float32")));
+        let narrow = self.model.vae().kind() != Kind::Float;
+        let advice = if narrow { format!("; {what} in float32") } else { String::new() };
+        let hint = self.bad_weight().or_else(|| Some(format!("the VAE overflowed{advice}")));
         Err(Error::NonFinite { row: id.0, forward, hint })
     }
 
@@ -271,7 +273,7 @@ impl StepEngine for Engine {
 
     fn encode(&mut self, rows: &[RowId]) -> Result<(), EngineError> {
         let _no_grad = tch::no_grad_guard();
-        Ok(self.try_encode(rows)?)
+        rows.iter().try_for_each(|&row| self.try_encode(&[row]).map_err(|e| blame(row, e)))
     }
 
     fn step(&mut self, rows: &[RowId]) -> Result<(), EngineError> {
@@ -281,7 +283,7 @@ impl StepEngine for Engine {
 
     fn decode(&mut self, rows: &[RowId]) -> Result<(), EngineError> {
         let _no_grad = tch::no_grad_guard();
-        Ok(self.try_decode(rows)?)
+        rows.iter().try_for_each(|&row| self.try_decode(&[row]).map_err(|e| blame(row, e)))
     }
 
     fn take(&mut self, row: RowId) -> Result<Output, EngineError> {
@@ -294,7 +296,9 @@ impl StepEngine for Engine {
     }
 
     fn cancel(&mut self, row: RowId) -> Result<Vec<RowId>, EngineError> {
-        let gang = self.gang_of(self.row(row)?);
+        let finished = |id: &RowId| matches!(self.rows[id].stage(), Stage::Denoised | Stage::Decoded);
+        let mut gang = self.gang_of(self.row(row)?);
+        gang.retain(|id| *id == row || !finished(id));
         gang.iter().for_each(|id| drop(self.rows.remove(id)));
         self.forget_empty_gangs();
         Ok(gang)
@@ -307,6 +311,11 @@ impl StepEngine for Engine {
     ) -> Result<UnitProgress, EngineError> {
         Ok(contain("an exclusive unit", || Ok(unit(slice.min(Duration::from_secs(2)))))?)
     }
+}
+
+/// The error of a call for one row.
+fn blame(row: RowId, error: Error) -> EngineError {
+    EngineError { rows: vec![row], ..EngineError::from(error) }
 }
 
 impl From<Error> for EngineError {

@@ -213,7 +213,7 @@ impl Model {
         self.kind
     }
 
-    /// SHA-256 in hexadecimal of the configuration files and a sample of the weights
+    /// SHA-256 in hexadecimal of the configuration files, the tokenizer and a sample of the weights
     /// ([`Checkpoint::fingerprint`] says which).
     pub fn fingerprint(&self) -> Result<String> {
         let mut hasher = Sha256::new();
@@ -224,6 +224,16 @@ impl Model {
             "scheduler/scheduler_config.json",
         ] {
             hasher.update(read_small(&self.folder.join(file))?);
+        }
+        for file in
+            ["tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
+        {
+            let path = self.folder.join("tokenizer").join(file);
+            if path.is_file() {
+                let bytes = std::fs::read(&path).map_err(|e| Error::model_file(&path, e))?;
+                hasher.update(format!("{file} {}\n", bytes.len()));
+                hasher.update(bytes);
+            }
         }
         for (_, checkpoint) in self.checkpoints() {
             checkpoint.fingerprint(&mut hasher);

@@ -59,6 +59,10 @@ impl Row {
             ..SamplerOptions::default()
         };
         let sampler = Sampler::new(model.sampler(), &options, request.steps)?;
+        if sampler.kind() == SamplerKind::DdimInverse {
+            let expected = "a sampler that makes images: ddim-inverse turns an image into noise".to_owned();
+            return Err(Error::Parameter { name: "sampler", value: sampler.kind().to_string(), expected });
+        }
         let factor = model.vae().config().factor();
         let shape = [
             1,

@@ -12,7 +12,7 @@ use crate::pipelines::{SAMPLERS, alone, edit, latents, load_as};
 fn distribution(result: &Tensor, reference: &Tensor) -> [f64; 4] {
     let scale = reference.abs().max().double_value(&[]).max(1.0);
     let result = result.to_kind(Kind::Double);
-    let apart = (result - reference.to_kind(Kind::Double)).abs().view([-1]) / scale;
+    let apart = (result - reference.to_kind(Kind::Double)).abs().reshape([-1]) / scale;
     [0.5, 0.9, 0.99, 1.0].map(|q| apart.quantile_scalar(q, 0, false, "linear").double_value(&[]))
 }
 

@@ -73,7 +73,7 @@ pub(crate) struct CommonArgs {
     #[arg(long, default_value_t = 20)]
     pub(crate) steps: usize,
     /// Sampler; the model's own if absent
-    #[arg(long, value_parser = PossibleValuesParser::new(SamplerKind::ALL.map(SamplerKind::name)))]
+    #[arg(long, value_parser = PossibleValuesParser::new(samplers()))]
     pub(crate) sampler: Option<String>,
     /// Interpolation of noise levels: linear (diffusers) or log (k-diffusion)
     #[arg(long, value_parser = ["linear", "log"])]
@@ -172,4 +172,9 @@ impl Dtype {
 fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     parsed.ok_or_else(|| "expected WIDTHxHEIGHT, such as 512x512".to_owned())
+}
+
+/// The samplers that make images; the inverse of DDIM makes noise of one.
+fn samplers() -> impl Iterator<Item = &'static str> {
+    SamplerKind::ALL.into_iter().filter(|kind| *kind != SamplerKind::DdimInverse).map(SamplerKind::name)
 }

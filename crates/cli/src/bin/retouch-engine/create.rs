@@ -1,5 +1,8 @@
 //! `retouch engine edit` and `generate`.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -83,15 +86,23 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
 
 fn read_image(args: &EditArgs) -> Result<RgbImage, Failure> {
     let path = &args.image;
-    let length = std::fs::metadata(path).map_err(|e| Failure::file("read", path, &e))?.len();
     let limits = Limits::default();
-    if length > limits.bytes as u64 {
-        let message =
-            format!("{} has {length} bytes, more than {}: send a smaller file", path.display(), limits.bytes);
-        return Err(Failure::new(Blame::File, "image_too_large", message));
-    }
-    let bytes = std::fs::read(path).map_err(|e| Failure::file("read", path, &e))?;
+    let bytes = read_at_most(path, limits.bytes as u64)?.ok_or_else(|| {
+        let message = format!("{} has more than {} bytes: send a smaller file", path.display(), limits.bytes);
+        Failure::new(Blame::File, "image_too_large", message)
+    })?;
     Ok(decode(&bytes, &limits).map_err(|e| Failure::image(path, &e))?.pixels)
+}
+
+/// The bytes of a file, device or pipe; `None` if there are more than `limit`.
+pub(crate) fn read_at_most(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|e| Failure::file("read", path, &e))?;
+    Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
 fn prepare(args: &CommonArgs) -> Result<Files, Failure> {

@@ -87,7 +87,10 @@ impl From<EngineError> for Failure {
 
 /// Whether a code names a fault in a file of the model. Unknown samplers are: of those in arguments, only known ones pass.
 fn is_of_model(code: &str) -> bool {
-    code.starts_with("model_") || code.starts_with("sampler_config_") || code == "sampler_unknown"
+    code.starts_with("model_")
+        || code.starts_with("sampler_config_")
+        || code.starts_with("sampler_degenerate_")
+        || code == "sampler_unknown"
 }
 
 /// An error and all its causes in one line.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use retouch_ports::step_engine::{GivenNoise, Output};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::create::read_at_most;
 use crate::failure::{Blame, Failure};
 use crate::write::write_atomically;
 
@@ -28,11 +29,8 @@ struct Values {
 impl NoiseFile {
     /// Reads `latents` and, if there, `steps`.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let length = std::fs::metadata(path).map_err(|e| Failure::file("read", path, &e))?.len();
-        if length > MAX_NOISE_BYTES {
-            return Err(unusable(path, &format!("{length} bytes are more than {MAX_NOISE_BYTES}")));
-        }
-        let bytes = std::fs::read(path).map_err(|e| Failure::file("read", path, &e))?;
+        let bytes = read_at_most(path, MAX_NOISE_BYTES)?
+            .ok_or_else(|| unusable(path, &format!("it has more than {MAX_NOISE_BYTES} bytes")))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| unusable(path, &e.to_string()))?;
         let values = |name: &str| -> Result<Option<Values>, Failure> {
             let Ok(view) = file.tensor(name) else { return Ok(None) };

@@ -41,7 +41,8 @@ impl Engine {
                 return bad(format!("row {} of another size", id.0), "rows of one group");
             }
             let gang = self.gang_of(row);
-            let mates = gang.iter().filter(|mate| self.rows[mate].stage() == Stage::Denoising);
+            let finished = |mate: &RowId| matches!(self.rows[mate].stage(), Stage::Denoised | Stage::Decoded);
+            let mates = gang.iter().filter(|mate| !finished(mate));
             if let Some(absent) = mates.clone().find(|mate| !ids.contains(mate)) {
                 return bad(format!("row {} without row {} of its gang", id.0, absent.0), "whole gangs");
             }
@@ -144,7 +145,9 @@ impl Engine {
         };
         let bad =
             parts.iter().zip(advanced).find(|row| !row_is_finite(row)).map_or(&parts[0], |(part, _)| part);
-        let hint = self.bad_weight();
+        let narrow = (self.model.kind() == Kind::Half)
+            .then(|| "float16 overflows; use float32 or bfloat16".to_owned());
+        let hint = self.bad_weight().or(narrow);
         Err(Error::NonFinite { row: bad.id.0, forward: self.rows[&bad.id].forward, hint })
     }
 
