@@ -180,7 +180,7 @@ impl Engine {
             return Ok(());
         }
         let narrow = self.model.vae().kind() != Kind::Float;
-        let advice = if narrow { format!("; {what} in float32") } else { String::new() };
+        let advice = if narrow { format!("; {what} in float32") } else { ", even in float32".to_owned() };
         let hint = self.bad_weight().or_else(|| Some(format!("the VAE overflowed{advice}")));
         Err(Error::NonFinite { row: id.0, forward, hint })
     }
