@@ -110,7 +110,7 @@ impl Checkpoint {
         }
     }
 
-    /// [`Checkpoint::release`] for all tensors: what was encoded once is not encoded again soon.
+    /// Tells the system that no page of the files is needed soon. Only a hint: they are read again on use.
     pub fn release_all(&self) {
         self.files.iter().for_each(|file| dont_need(file, 0, file.len()));
     }

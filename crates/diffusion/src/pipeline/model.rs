@@ -213,8 +213,8 @@ impl Model {
         self.kind
     }
 
-    /// SHA-256 in hexadecimal of the configuration files, the tokenizer and a sample of the weights
-    /// ([`Checkpoint::fingerprint`] says which).
+    /// SHA-256 in hexadecimal of the configuration files, the tokenizer, the names, types and shapes of all tensors, and
+    /// 64 samples of 4 KiB of each weight file.
     pub fn fingerprint(&self) -> Result<String> {
         let mut hasher = Sha256::new();
         for file in [
