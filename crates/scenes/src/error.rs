@@ -58,7 +58,9 @@ pub enum SceneError {
     },
 
     /// An image size that is not rendered.
-    #[error("an image of {width}x{height} pixels cannot be rendered, each side must be between 8 and {limit}")]
+    #[error(
+        "an image of {width}x{height} pixels cannot be rendered, each side must be between 8 and {limit}"
+    )]
     SizeInvalid {
         /// Width asked for.
         width: u32,

@@ -198,15 +198,8 @@ pub enum Profession {
 
 impl Profession {
     /// Every profession, in a fixed order.
-    pub const ALL: [Self; 7] = [
-        Self::None,
-        Self::Doctor,
-        Self::Nurse,
-        Self::Chef,
-        Self::Builder,
-        Self::Firefighter,
-        Self::Farmer,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::None, Self::Doctor, Self::Nurse, Self::Chef, Self::Builder, Self::Firefighter, Self::Farmer];
 }
 
 /// See [`Person::skin`].

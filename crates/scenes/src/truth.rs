@@ -82,7 +82,8 @@ impl Truth {
         bodies: &[Body],
         counts: &[Counts],
     ) -> Self {
-        let feet: Vec<f32> = scene.objects.iter().map(|object| view.ground_to_image(object.position)[1]).collect();
+        let feet: Vec<f32> =
+            scene.objects.iter().map(|object| view.ground_to_image(object.position)[1]).collect();
         let rank = |at: usize| {
             let nearer = |other: usize| feet[other] > feet[at] || (feet[other] == feet[at] && other < at);
             (0..feet.len()).filter(|&other| nearer(other)).count()
@@ -171,9 +172,7 @@ impl Counts {
     }
 
     fn centroid(&self, width: u32, height: u32) -> Option<[f32; 2]> {
-        let mean = |sum: u64, side: u32| {
-            ((sum as f64 / f64::from(self.area) + 0.5) / f64::from(side)) as f32
-        };
+        let mean = |sum: u64, side: u32| ((sum as f64 / f64::from(self.area) + 0.5) / f64::from(side)) as f32;
         (self.area > 0).then(|| [mean(self.sums[0], width), mean(self.sums[1], height)])
     }
 }

@@ -73,14 +73,14 @@ pub(super) fn check(
 }
 
 fn check_place(object: &Object, view: &View, limits: &Limits) -> Result<(), EditError> {
+    if view.ground_to_image(object.position)[1] < view.horizon_v() {
+        return Err(EditError::BeyondHorizon { id: object.id });
+    }
     let extent = Extent::of(object, view);
     if let Some(margin) = limits.margin
         && !extent.within_frame(margin)
     {
         return Err(EditError::OutOfFrame { id: object.id, extent: extent.0 });
-    }
-    if view.ground_to_image(object.position)[1] < view.horizon_v() {
-        return Err(EditError::BeyondHorizon { id: object.id });
     }
     Ok(())
 }

@@ -14,10 +14,9 @@ use retouch_instruction::{Region, Relation};
 
 pub use self::check::Limits;
 pub use self::error::EditError;
-pub use self::ground::{Backdrop, GroundError, find, ground};
-pub(crate) use self::ground::{material_named, shapes_named};
+pub use self::ground::{GroundError, find, ground};
 use crate::colour::Colour;
-use crate::scene::{Background, Material, Object, ObjectId};
+use crate::scene::{Background, Material, Object, ObjectId, Scene};
 
 /// One edit.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,32 +131,44 @@ pub enum Focus {
 }
 
 impl Edit {
-    /// The edit that brings the scene before this one back, where one does: additions, removals and backgrounds
-    /// need what only the scene before knows, which `before` is.
-    pub fn inverse(&self, before: &crate::Scene) -> Option<Self> {
-        let colour = |objects: &[ObjectId]| {
-            let mut colours = objects.iter().filter_map(|id| before.object(*id)).map(|object| object.colour);
-            let first = colours.next()?;
-            colours.all(|colour| colour == first).then_some(first)
-        };
+    /// The edit that brings the scene before this one back, where a single one does: not for objects that went, nor
+    /// for groups that differed in what was changed.
+    pub fn inverse(&self, before: &Scene) -> Option<Self> {
         Some(match self {
             Self::MoveBy { objects, du, dv } => Self::MoveBy { objects: objects.clone(), du: -du, dv: -dv },
             Self::Resize { objects, factor } => {
                 Self::Resize { objects: objects.clone(), factor: factor.recip() }
             }
-            Self::Recolour { objects, .. } => {
-                Self::Recolour { objects: objects.clone(), colour: colour(objects)? }
-            }
+            Self::Recolour { objects, .. } => Self::Recolour {
+                objects: objects.clone(),
+                colour: common(before, objects, |object| object.colour)?,
+            },
             Self::Swap { first, second } => Self::Swap { first: *first, second: *second },
             Self::RotateView { degrees } => Self::RotateView { degrees: -degrees },
             Self::Zoom { factor, focus: None } => Self::Zoom { factor: factor.recip(), focus: None },
             Self::ChangeBackground { .. } => Self::ChangeBackground { background: before.background },
-            Self::Shadow { objects, on } => Self::Shadow { objects: objects.clone(), on: !on },
+            Self::Restyle { objects, .. } => {
+                let material = common(before, objects, |object| object.material)?;
+                Self::Restyle { objects: objects.clone(), material }
+            }
+            Self::Shadow { objects, .. } => Self::Shadow {
+                objects: objects.clone(),
+                on: common(before, objects, |object| object.shadow)?,
+            },
             Self::Add { count, .. } => {
                 let first = before.next_id().0;
                 Self::Remove { objects: (first..first.saturating_add(*count)).map(ObjectId).collect() }
             }
-            Self::MoveTo { .. } | Self::Remove { .. } | Self::Restyle { .. } | Self::Zoom { .. } => return None,
+            Self::MoveTo { .. } | Self::Remove { .. } | Self::Zoom { .. } => {
+                return None;
+            }
         })
     }
+}
+
+/// What these objects have in common, if they do.
+fn common<T: PartialEq>(scene: &Scene, ids: &[ObjectId], of: impl Fn(&Object) -> T) -> Option<T> {
+    let mut values = ids.iter().filter_map(|id| scene.object(*id)).map(of);
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
 }

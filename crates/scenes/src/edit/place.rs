@@ -25,9 +25,12 @@ pub(super) fn shift(object: &mut Object, view: &View, du: f32, dv: f32) {
 /// What holds all of these objects.
 pub(super) fn union(objects: &[Object], view: &View) -> Extent {
     let empty = [f32::INFINITY, f32::INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY];
-    Extent(objects.iter().map(|object| Extent::of(object, view).0).fold(empty, |a, b| {
-        [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]
-    }))
+    Extent(
+        objects
+            .iter()
+            .map(|object| Extent::of(object, view).0)
+            .fold(empty, |a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]),
+    )
 }
 
 /// The objects of a row side by side, in the middle of the image.
@@ -57,9 +60,9 @@ pub(super) fn put(
     match spot {
         Spot::Region(region) => put_in_region(formation, *region, view, limits),
         Spot::Beside { relation, anchors } => {
-            let anchors = anchors.iter().map(|id| {
-                scene.object(*id).cloned().ok_or(EditError::NoSuchObject { id: *id })
-            });
+            let anchors = anchors
+                .iter()
+                .map(|id| scene.object(*id).cloned().ok_or(EditError::NoSuchObject { id: *id }));
             put_beside(formation, *relation, &anchors.collect::<Result<Vec<_>, _>>()?, scene, view, limits)
         }
         Spot::Anywhere => put_anywhere(formation, scene, view, limits),

@@ -44,11 +44,6 @@ impl Part {
         let lean = Mat3::from_cols(Vec3::new(cos, 0.0, -sin), Vec3::Y, Vec3::new(sin, 0.0, cos));
         Self { turn: lean * self.turn, ..self }
     }
-
-    /// The solid turned about the vertical, counterclockwise seen from above.
-    fn turned(self, degrees: f32) -> Self {
-        Self { turn: about_vertical(degrees) * self.turn, ..self }
-    }
 }
 
 /// A rotation about z, counterclockwise seen from above.

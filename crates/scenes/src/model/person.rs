@@ -92,7 +92,8 @@ fn add_profession(profession: Profession, parts: &mut Vec<Part>) {
             // The coat reaches over the legs, open at the front; the stethoscope hangs on it.
             parts.push(frustum(0.17, 0.13, 0.24, [0.0, 0.015, 0.28], WHITE));
             for side in [-1.0, 1.0] {
-                parts.push(frustum(0.014, 0.014, 0.18, [side * 0.02, -0.145, 0.58], STEEL).leant(side * 20.0));
+                parts
+                    .push(frustum(0.014, 0.014, 0.18, [side * 0.02, -0.145, 0.58], STEEL).leant(side * 20.0));
             }
             parts.push(ellipsoid([0.03, 0.02, 0.03], [0.0, -0.15, 0.57], STEEL));
         }

@@ -63,7 +63,8 @@ impl Solid {
         let slope = Vec3::new(0.0, height, y).normalize();
         let eaves = slope.y * y;
         let mut corners = [Vec3::ZERO; 8];
-        let outline = [(-x, -y, 0.0), (x, -y, 0.0), (-x, y, 0.0), (x, y, 0.0), (-x, 0.0, height), (x, 0.0, height)];
+        let outline =
+            [(-x, -y, 0.0), (x, -y, 0.0), (-x, y, 0.0), (x, y, 0.0), (-x, 0.0, height), (x, 0.0, height)];
         for (corner, (x, y, z)) in corners.iter_mut().zip(outline) {
             *corner = Vec3::new(x, y, z);
         }

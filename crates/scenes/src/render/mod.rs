@@ -14,7 +14,7 @@ use glam::{Vec2, Vec3};
 use retouch_imaging::RgbImage;
 
 pub(crate) use self::stage::{Body, Bounds, object_bounds};
-use shade::{Seen, Shader, look};
+use shade::{Rays, Seen, Shader, look};
 use stage::Stage;
 
 use crate::camera::View;
@@ -70,7 +70,8 @@ impl Renderer {
         let shader = Shader::new(scene, &grid.view, width);
         for (index, sample) in self.samples.iter_mut().enumerate() {
             let point = grid.middle_of(index as u32 % width, index as u32 / width);
-            (sample.colour, sample.lit) = shader.colour(&self.stage, point, sample.seen, sample.depth);
+            (sample.colour, sample.lit) =
+                shader.colour(&self.stage, point, sample.seen, sample.depth, Rays::All);
         }
         let mut pixels = Vec::with_capacity(self.samples.len() * 3);
         for row in 0..height {
@@ -173,7 +174,7 @@ impl Renderer {
             let point = grid.point(Vec2::new(column as f32, row as f32) + offset);
             let (seen, depth) = look(&self.stage, &grid.view, point);
             // A highlight brighter than white must not outshine the rest of the pixel.
-            sum += shader.colour(&self.stage, point, seen, depth).0.min(Vec3::ONE);
+            sum += shader.colour(&self.stage, point, seen, depth, Rays::of_sample(sample)).0.min(Vec3::ONE);
         }
         sum / (SAMPLES * SAMPLES) as f32
     }
@@ -188,7 +189,8 @@ impl Renderer {
             }
         }
         let mask = Mask::new(grid.width, grid.height, ids);
-        let truth = Truth::new(scene, &grid.view, (grid.width, grid.height), &self.stage.bodies, &self.counts);
+        let truth =
+            Truth::new(scene, &grid.view, (grid.width, grid.height), &self.stage.bodies, &self.counts);
         (mask, truth)
     }
 }

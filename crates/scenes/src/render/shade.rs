@@ -2,7 +2,7 @@
 
 use glam::{Vec2, Vec3};
 
-use super::stage::{Body, LIGHTS, Stage};
+use super::stage::{LIGHTS, Stage};
 use super::texture::{GroundPaint, SkyPaint};
 use super::tone::linear;
 use crate::camera::{View, sin_cos};
@@ -25,6 +25,26 @@ pub(crate) enum Seen {
         part: u16,
         face: u8,
     },
+}
+
+/// All directions to the light, and four that are spread round its rim, as bits.
+const ALL: u32 = (1 << LIGHTS) - 1;
+const OUTER: u32 = 0b1111 << (LIGHTS - 4);
+
+/// How many of the directions to the light a sample looks in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rays {
+    /// As many as are needed to tell all of them.
+    All,
+    /// Those of these bits.
+    Some(u32),
+}
+
+impl Rays {
+    /// A quarter of the directions, another one for each of the samples of one pixel in turn.
+    pub(super) fn of_sample(sample: u32) -> Self {
+        Self::Some(0b1_0001_0001 << (sample % 4))
+    }
 }
 
 /// What the line of sight through `point` meets, and how deep.
@@ -56,7 +76,7 @@ pub(super) struct Shader {
     light_tangent: f32,
     ambient: f32,
     ground: GroundPaint,
-    ground_mean: Vec3,
+    ground_brightness: f32,
     sky: SkyPaint,
     /// The ground point of the image's middle, and what a step to the right and up adds.
     ground_origin: Vec2,
@@ -85,7 +105,14 @@ impl Shader {
             light_tangent: sin / cos,
             ambient: scene.light.ambient,
             ground: GroundPaint::new(&scene.background.ground, pixel / -up.z),
-            ground_mean: scene.background.ground.colours.map(linear).iter().sum::<Vec3>() / 2.0,
+            ground_brightness: scene
+                .background
+                .ground
+                .colours
+                .map(|colour| linear(colour).element_sum())
+                .iter()
+                .sum::<f32>()
+                / 6.0,
             sky: SkyPaint::new(&scene.background.sky),
             ground_origin: origin,
             ground_right: ground(Vec2::X) - origin,
@@ -96,34 +123,48 @@ impl Shader {
     }
 
     /// Linear light of what is seen at a point, and how much of the direct light reaches it (1 where that is no question).
-    pub(super) fn colour(&self, stage: &Stage, point: Vec2, seen: Seen, depth: f32) -> (Vec3, f32) {
+    pub(super) fn colour(
+        &self,
+        stage: &Stage,
+        point: Vec2,
+        seen: Seen,
+        depth: f32,
+        rays: Rays,
+    ) -> (Vec3, f32) {
         match seen {
             Seen::Sky => {
                 let top = self.view.aspect / 2.0;
                 let up = (point.y - self.view.horizon) / (top - self.view.horizon).max(1e-3);
                 (self.sky.at(up), 1.0)
             }
-            Seen::Ground => self.ground_colour(stage, point),
+            Seen::Ground => self.ground_colour(stage, point, rays),
             Seen::Part { body, part, face } => {
-                self.part_colour(stage, point.extend(depth), usize::from(body), usize::from(part), face)
+                self.part_colour(stage, point.extend(depth), (body, part, face), rays)
             }
         }
     }
 
-    fn ground_colour(&self, stage: &Stage, point: Vec2) -> (Vec3, f32) {
+    fn ground_colour(&self, stage: &Stage, point: Vec2, rays: Rays) -> (Vec3, f32) {
         let on_ground = self.ground_origin + self.ground_right * point.x + self.ground_up * point.y;
         let bottom = -self.view.aspect / 2.0;
         let ahead = (point.y - bottom) / (self.view.horizon - bottom).max(1e-3);
         let colour = self.ground.at(on_ground, ahead);
         let place = point.extend(point.y * self.slope);
-        let lit = self.lit(stage, place, usize::MAX);
+        let lit = self.lit(stage, place, usize::MAX, rays);
         let open = self.open(stage, place);
         // A flat ground in full light shows its own colour, whatever the light's angle.
         let light = self.ambient * open + (1.0 - self.ambient) * lit;
         (colour * light, lit)
     }
 
-    fn part_colour(&self, stage: &Stage, place: Vec3, body: usize, part: usize, face: u8) -> (Vec3, f32) {
+    fn part_colour(
+        &self,
+        stage: &Stage,
+        place: Vec3,
+        (body, part, face): (u8, u16, u8),
+        rays: Rays,
+    ) -> (Vec3, f32) {
+        let (body, part) = (usize::from(body), usize::from(part));
         let placed = &stage.parts[part];
         let (normal, local) = placed.surface(place, face);
         let (own, material) = self.colours[stage.bodies[body].index];
@@ -133,7 +174,7 @@ impl Shader {
             Paint::Fixed(rgb) => (linear(rgb), Material::Matte),
         };
         let facing = normal.dot(self.light);
-        let lit = if facing > 0.0 { self.lit(stage, place + normal * 1e-4, part) } else { 0.0 };
+        let lit = if facing > 0.0 { self.lit(stage, place + normal * 1e-4, part, rays) } else { 0.0 };
         let sky = 0.72 + 0.28 * normal.dot(self.up);
         let diffuse = self.ambient * sky + (1.0 - self.ambient) * DIRECT * facing.max(0.0) * lit;
         let glint = normal.dot(self.half).max(0.0);
@@ -144,35 +185,65 @@ impl Shader {
                 let mirrored = Vec3::Z - 2.0 * normal.z * normal;
                 let around = self.around(mirrored.dot(self.up));
                 let tint = colour * 0.85 + Vec3::splat(0.08);
-                colour * diffuse * 0.4 + tint * around * 0.85 + Vec3::splat(0.9 * lit * power_of_two(glint, 5))
+                colour * diffuse * 0.4
+                    + tint * (0.15 + around * 0.85)
+                    + Vec3::splat(0.9 * lit * power_of_two(glint, 5))
             }
         };
         (light, if facing > 0.0 { lit } else { 1.0 })
     }
 
-    /// What a mirror shows in a direction that rises this much: ground below, sky above.
-    fn around(&self, rise: f32) -> Vec3 {
+    /// How bright a mirror's picture is in a direction that rises this much: ground below, sky above. Without its
+    /// colours, so that metal keeps the colour that it is named by.
+    fn around(&self, rise: f32) -> f32 {
         let blend = (rise * 4.0 + 0.5).clamp(0.0, 1.0);
-        self.ground_mean.lerp(self.sky.at(rise), blend)
+        let sky = self.sky.at(rise).element_sum() / 3.0;
+        self.ground_brightness + (sky - self.ground_brightness) * blend
     }
 
     /// The share of the light's disc that is seen from a place on the surface of part `own`.
-    fn lit(&self, stage: &Stage, place: Vec3, own: usize) -> f32 {
-        let mut blocked = 0u32;
-        for body in stage.bodies.iter().filter(|body| body.shadow) {
-            if self.may_shade(body, place) {
-                blocked |= blocked_lights(stage, body, place, own, blocked);
-            }
+    fn lit(&self, stage: &Stage, place: Vec3, own: usize, rays: Rays) -> f32 {
+        let asked = match rays {
+            Rays::All => OUTER,
+            Rays::Some(asked) => asked,
+        };
+        let mut blocked = self.blocked(stage, place, own, asked);
+        let mut cast = asked;
+        // Where the rim of the disc is seen in part, the whole disc is looked at.
+        if rays == Rays::All && blocked != 0 && blocked != asked {
+            blocked |= self.blocked(stage, place, own, ALL & !asked);
+            cast = ALL;
         }
-        1.0 - blocked.count_ones() as f32 / LIGHTS as f32
+        1.0 - blocked.count_ones() as f32 / cast.count_ones() as f32
     }
 
-    /// Whether the cone from a place to the light's disc meets the sphere about a body.
-    fn may_shade(&self, body: &Body, place: Vec3) -> bool {
-        let to = body.middle - place;
-        let along = to.dot(self.light);
-        let reach = body.radius + along.max(0.0) * self.light_tangent;
-        along > -body.radius && to.length_squared() - along * along < reach * reach
+    /// Those of the asked directions to the light, as bits, that are blocked from a place.
+    fn blocked(&self, stage: &Stage, place: Vec3, own: usize, asked: u32) -> u32 {
+        let mut open = asked;
+        for body in stage.bodies.iter().filter(|body| body.shadow) {
+            if !body.ball.may_shade(place, self.light, self.light_tangent) {
+                continue;
+            }
+            for (offset, part) in stage.parts_of(body).iter().enumerate() {
+                // Convex parts do not shade themselves where they face the light.
+                if body.first + offset == own || !part.ball.may_shade(place, self.light, self.light_tangent) {
+                    continue;
+                }
+                let origin = part.local(place);
+                let mut left = open;
+                while left != 0 {
+                    let light = left.trailing_zeros();
+                    left &= left - 1;
+                    if part.shades(origin, light as usize) {
+                        open &= !(1 << light);
+                    }
+                }
+                if open == 0 {
+                    return asked;
+                }
+            }
+        }
+        asked & !open
     }
 
     /// The share of the surrounding light that bodies leave to a place on the ground: spheres half as large stand in
@@ -180,9 +251,9 @@ impl Shader {
     fn open(&self, stage: &Stage, place: Vec3) -> f32 {
         let mut open = 1.0;
         for body in stage.bodies.iter().filter(|body| body.shadow) {
-            let to = body.middle - place;
+            let to = body.ball.middle - place;
             let squared = to.length_squared();
-            let radius = body.radius * 0.7;
+            let radius = body.ball.radius * 0.7;
             if squared < radius * radius * 16.0 {
                 let rise = to.dot(self.up).max(0.0) / squared.sqrt();
                 open *= 1.0 - (rise * radius * radius / squared.max(radius * radius)).min(1.0) * 0.8;
@@ -190,23 +261,6 @@ impl Shader {
         }
         open
     }
-}
-
-/// The light's directions that a body blocks from a place, as bits; those of `known` need no test.
-fn blocked_lights(stage: &Stage, body: &Body, place: Vec3, own: usize, known: u32) -> u32 {
-    let mut blocked = known;
-    for (offset, part) in stage.parts_of(body).iter().enumerate() {
-        // Convex parts do not shade themselves where they face the light.
-        if body.first + offset == own {
-            continue;
-        }
-        for light in 0..LIGHTS {
-            if blocked & (1 << light) == 0 && part.shades(place, light) {
-                blocked |= 1 << light;
-            }
-        }
-    }
-    blocked
 }
 
 fn stripes(own: Vec3, height: f32, diameter: f32) -> Vec3 {

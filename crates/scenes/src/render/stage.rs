@@ -30,6 +30,24 @@ impl Bounds {
     }
 }
 
+/// A sphere that holds a thing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ball {
+    pub(crate) middle: Vec3,
+    pub(crate) radius: f32,
+}
+
+impl Ball {
+    /// Whether the cone from a place to a disc of light meets it.
+    #[inline]
+    pub(crate) fn may_shade(&self, place: Vec3, light: Vec3, tangent: f32) -> bool {
+        let to = self.middle - place;
+        let along = to.dot(light);
+        let reach = self.radius + along.max(0.0) * tangent;
+        along > -self.radius && to.length_squared() - along * along < reach * reach
+    }
+}
+
 /// A part where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct PlacedPart {
@@ -39,6 +57,7 @@ pub(crate) struct PlacedPart {
     pub(crate) to_local: Mat3,
     pub(crate) centre: Vec3,
     pub(crate) bounds: Bounds,
+    pub(crate) ball: Ball,
     /// The viewing direction in the solid's axes.
     eye: Vec3,
     /// The directions to the light in the solid's axes.
@@ -50,12 +69,14 @@ impl PlacedPart {
         let (solid, bounds) = part_bounds(part, object, turn, view);
         let to_local = (view.rotation * turn * part.turn).transpose();
         let centre = view.to_view(stands(object) + turn * part.at * object.size);
+        let (offset, radius) = solid.ball();
         Self {
             solid,
             paint: part.paint,
             to_local,
             centre,
             bounds,
+            ball: Ball { middle: centre + to_local.transpose() * offset, radius },
             eye: to_local * Vec3::Z,
             lights: lights.map(|light| to_local * light),
         }
@@ -67,20 +88,25 @@ impl PlacedPart {
         if !self.bounds.hold(point) {
             return None;
         }
-        let origin = self.to_local * (point.extend(0.0) - self.centre);
+        let origin = self.local(point.extend(0.0));
         self.solid.cross(origin, self.eye).map(|crossing| (crossing.enter, crossing.face))
     }
 
-    /// Whether it stands between a point and the light's direction of this index.
+    /// A point in the solid's axes.
     #[inline]
-    pub(crate) fn shades(&self, point: Vec3, light: usize) -> bool {
-        let origin = self.to_local * (point - self.centre);
+    pub(crate) fn local(&self, point: Vec3) -> Vec3 {
+        self.to_local * (point - self.centre)
+    }
+
+    /// Whether it stands between a point in its own axes and the light's direction of this index.
+    #[inline]
+    pub(crate) fn shades(&self, origin: Vec3, light: usize) -> bool {
         self.solid.cross(origin, self.lights[light]).is_some_and(|crossing| crossing.leave > 0.0)
     }
 
     /// The normal in view coordinates, and the point in the solid's axes.
     pub(crate) fn surface(&self, point: Vec3, face: u8) -> (Vec3, Vec3) {
-        let local = self.to_local * (point - self.centre);
+        let local = self.local(point);
         (self.to_local.transpose() * self.solid.normal(local, face), local)
     }
 }
@@ -94,9 +120,7 @@ pub(crate) struct Body {
     pub(crate) first: usize,
     pub(crate) last: usize,
     pub(crate) bounds: Bounds,
-    /// A sphere that holds it.
-    pub(crate) middle: Vec3,
-    pub(crate) radius: f32,
+    pub(crate) ball: Ball,
     pub(crate) shadow: bool,
 }
 
@@ -159,20 +183,14 @@ fn stands(object: &Object) -> Vec3 {
 
 fn body(index: usize, first: usize, shadow: bool, parts: &[PlacedPart]) -> Body {
     let bounds = parts.iter().fold(Bounds::EMPTY, |bounds, part| bounds.and(part.bounds));
-    let ball = |part: &PlacedPart| {
-        let (centre, radius) = part.solid.ball();
-        (part.centre + part.to_local.transpose() * centre, radius)
-    };
-    let (low, high) = parts.iter().map(ball).fold(
-        (Vec3::INFINITY, Vec3::NEG_INFINITY),
-        |(low, high), (centre, radius)| (low.min(centre - radius), high.max(centre + radius)),
-    );
+    let (low, high) =
+        parts.iter().map(|part| part.ball).fold((Vec3::INFINITY, Vec3::NEG_INFINITY), |(low, high), ball| {
+            (low.min(ball.middle - ball.radius), high.max(ball.middle + ball.radius))
+        });
     let middle = (low + high) / 2.0;
-    let radius = parts
-        .iter()
-        .map(ball)
-        .fold(0.0f32, |most, (centre, radius)| most.max(centre.distance(middle) + radius));
-    Body { index, first, last: first + parts.len(), bounds, middle, radius, shadow }
+    let reach = |part: &PlacedPart| part.ball.middle.distance(middle) + part.ball.radius;
+    let radius = parts.iter().map(reach).fold(0.0, f32::max);
+    Body { index, first, last: first + parts.len(), bounds, ball: Ball { middle, radius }, shadow }
 }
 
 /// The unit vector to the light's middle, in world coordinates.

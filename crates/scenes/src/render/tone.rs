@@ -8,7 +8,8 @@ use crate::colour::Rgb;
 
 const STEPS: usize = 4096;
 
-static DECODE: LazyLock<[f32; 256]> = LazyLock::new(|| std::array::from_fn(|i| decode(i as f64 / 255.0) as f32));
+static DECODE: LazyLock<[f32; 256]> =
+    LazyLock::new(|| std::array::from_fn(|i| decode(i as f64 / 255.0) as f32));
 static ENCODE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     (0..=STEPS).map(|i| (encode(square(i as f64 / STEPS as f64)) * 255.0 + 0.5) as u8).collect()
 });
