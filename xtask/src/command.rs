@@ -36,7 +36,7 @@ fn set_running(pid: Option<Pid>) {
 pub(crate) fn terminate_running() {
     if let Some(pid) = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) {
         // It may just have ended by itself.
-        drop(kill_process(pid, Signal::TERM));
+        let _ = kill_process(pid, Signal::TERM);
     }
 }
 

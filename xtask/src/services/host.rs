@@ -43,7 +43,10 @@ impl Programs {
                 ["initdb", "postgres"].iter().all(|program| is_program(&folder.join(program)))
             }),
             // Debian's wrapper in PATH switches users; the script itself does not.
-            rabbitmq_server: first_program("rabbitmq-server", &["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"]),
+            rabbitmq_server: first_program(
+                "rabbitmq-server",
+                &["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"],
+            ),
             epmd: first_program("epmd", &["/usr/bin", "/usr/lib/erlang/bin"]),
             redis_server: first_program("redis-server", &["/usr/bin"]),
         }
@@ -180,14 +183,17 @@ mod tests {
     #[test]
     fn what_is_missing_is_told_with_what_to_do() {
         let text = advice(&[Kind::Rabbitmq, Kind::Redis]);
-        for part in ["no rabbitmq, redis", "rabbitmq-server redis-server", "compose.yaml", "RETOUCH_TEST_REDIS"] {
+        for part in
+            ["no rabbitmq, redis", "rabbitmq-server redis-server", "compose.yaml", "RETOUCH_TEST_REDIS"]
+        {
             assert!(text.contains(part), "{text}");
         }
     }
 
     #[test]
     fn users_are_read_by_name() {
-        let accounts = "root:x:0:0::/root:/bin/sh\npostgres:x:101:104:admin,,,:/var/lib/postgresql:/bin/bash\n";
+        let accounts =
+            "root:x:0:0::/root:/bin/sh\npostgres:x:101:104:admin,,,:/var/lib/postgresql:/bin/bash\n";
         let user = user_in(accounts, "postgres").unwrap();
         assert_eq!((user.uid, user.gid), (101, 104));
         assert!(user_in(accounts, "post").is_none());

@@ -181,9 +181,8 @@ impl Instance {
     }
 
     fn lock(&self) -> Result<File> {
-        let folder = File::open(&self.dir).with_context(|| {
-            format!("opening {}: no servers were started there", self.dir.display())
-        })?;
+        let folder = File::open(&self.dir)
+            .with_context(|| format!("opening {}: no servers were started there", self.dir.display()))?;
         folder.lock().with_context(|| format!("locking {}", self.dir.display()))?;
         Ok(folder)
     }

@@ -88,9 +88,7 @@ struct Place {
 impl Place {
     fn instance(&self, workspace: &Workspace) -> Result<Instance> {
         let dir = match &self.dir {
-            Some(dir) => {
-                std::path::absolute(dir).with_context(|| format!("resolving {}", dir.display()))?
-            }
+            Some(dir) => std::path::absolute(dir).with_context(|| format!("resolving {}", dir.display()))?,
             None => folder(workspace)?.join("shared"),
         };
         Ok(Instance::at(dir))
@@ -188,9 +186,10 @@ struct Own {
 }
 
 impl Own {
+    /// Whoever comes second, the end of the run or a signal, waits for the first.
     fn stop(&self) {
-        let instance = self.instance.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(instance) = instance
+        let mut instance = self.instance.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(instance) = instance.take()
             && let Err(error) = instance.stop()
         {
             eprintln!("stopping the test services: {error:#}");
@@ -255,6 +254,7 @@ impl Drop for Services {
 
 fn tool_environment(folder: &Path) -> Result<Vec<(String, String)>> {
     let tool = env::current_exe().context("finding the path of xtask itself")?;
-    let text = |path: &Path| path.to_str().map(str::to_owned).with_context(|| format!("{path:?} is not UTF-8"));
+    let text =
+        |path: &Path| path.to_str().map(str::to_owned).with_context(|| format!("{path:?} is not UTF-8"));
     Ok(vec![(TOOL.to_owned(), text(&tool)?), (FOLDER.to_owned(), text(folder)?)])
 }

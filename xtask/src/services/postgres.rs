@@ -40,7 +40,8 @@ pub(super) fn prepare(programs: &Programs, data: &Path, log: &Path, password: &s
         give(path, user)?;
     }
     let cluster = data.join("data");
-    let args = ["--username=retouch", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"];
+    let args =
+        ["--username=retouch", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"];
     let mut args: Vec<String> = args.iter().map(ToString::to_string).collect();
     args.push(format!("--pgdata={}", cluster.display()));
     args.push(format!("--pwfile={}", pwfile.display()));
@@ -55,7 +56,11 @@ pub(super) fn prepare(programs: &Programs, data: &Path, log: &Path, password: &s
     let output = initdb.command().output().context("starting initdb")?;
     fs::remove_file(&pwfile).with_context(|| format!("removing {}", pwfile.display()))?;
     if !output.status.success() {
-        bail!("initdb failed with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+        bail!(
+            "initdb failed with {}:\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
     }
     Ok(())
 }

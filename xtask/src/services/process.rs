@@ -58,8 +58,7 @@ impl Launch {
         command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
         let child = command.spawn().with_context(|| format!("starting {}", self.program.display()))?;
         let pid = child.id();
-        let started =
-            start_time(pid).with_context(|| format!("{} ended at once", self.program.display()))?;
+        let started = start_time(pid).with_context(|| format!("{} ended at once", self.program.display()))?;
         Ok(Process { pid, started })
     }
 }
@@ -82,7 +81,7 @@ impl Process {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid.filter(|_| self.is_alive()) {
             // It may end between the look and the signal, which is what was wanted.
-            drop(kill_process_group(pid, signal));
+            let _ = kill_process_group(pid, signal);
         }
     }
 

@@ -55,7 +55,10 @@ pub(super) fn launches(programs: &Programs, data: &Path, log: &Path, ports: Port
         ("RABBITMQ_MNESIA_BASE", path("mnesia")),
         ("RABBITMQ_NODENAME", format!("retouch-{}@localhost", ports.amqp)),
         ("RABBITMQ_PID_FILE", path("pid")),
-        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}".to_owned()),
+        (
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            "+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}".to_owned(),
+        ),
         // The start script then becomes the server, instead of waiting for it.
         ("RUNNING_UNDER_SYSTEMD", "1".to_owned()),
     ];
