@@ -214,3 +214,24 @@ fn a_closed_standard_output_is_named() {
     let message = "error: cannot write standard output: Broken pipe (os error 32) [file_inaccessible]\n";
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(3), message));
 }
+
+/// Messages that nobody can read any more change neither the exit status nor the result.
+#[test]
+fn a_closed_standard_error_is_no_panic() {
+    let place = Place::new();
+    let status = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = place.command(RETOUCH);
+        let child = command.args(arguments).stdout(Stdio::null()).stderr(writer).spawn();
+        child.and_then(Child::wait_with_output).expect("ends").status.code()
+    };
+    assert_eq!(status(&["engine", "info", "--model", "nowhere"]), Some(4));
+    assert_eq!(status(&["engine", "info", "--frob"]), Some(2));
+    let long = "very ".repeat(100);
+    let mut edit = place.edit_arguments("--steps 1 --output out.png");
+    let instruction = edit.iter().position(|a| *a == "--instruction").expect("there") + 1;
+    edit[instruction] = &long;
+    assert_eq!(status(&edit), Some(0));
+    assert!(place.path("out.png").is_file());
+}
