@@ -96,6 +96,7 @@ const INFO: &str = r#"{
   "parameters": 2149700,
   "dtype": "f16",
   "weight_bytes": 4299400,
+  "run_bytes": 165223048,
   "sampler": "euler-a",
   "vae_factor": 2,
   "fingerprint": "FINGERPRINT",
@@ -139,6 +140,7 @@ trained at   64x64 pixels, VAE factor 2
 sampler      euler-a
 parameters   2149701
 weights      8.2 MiB in f32
+memory       about 165 MiB for one image of that size
 fingerprint  FINGERPRINT
 unet         1428165 parameters, 5.4 MiB stored as f32; missing: none; unused: spare.weight
 vae          658375 parameters, 2.5 MiB stored as f32; missing: none; unused: none
