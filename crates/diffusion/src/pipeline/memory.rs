@@ -33,7 +33,7 @@ impl Footprint<'_> {
     /// 14 times its input.
     fn step(&self, width: u64, height: u64) -> u64 {
         let factor = self.vae.factor().unsigned_abs();
-        let pixels = |level: usize| (width / factor >> level) * (height / factor >> level);
+        let pixels = |level: usize| ((width / factor) >> level) * ((height / factor) >> level);
         let channels = |level: usize| self.unet.block_out_channels[level].unsigned_abs();
         let skips: u64 = (0..self.unet.levels())
             .map(|level| {
