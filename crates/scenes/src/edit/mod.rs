@@ -13,7 +13,9 @@ mod place;
 use retouch_instruction::{Region, Relation};
 
 pub use self::check::Limits;
+pub(crate) use self::check::overlap;
 pub use self::error::EditError;
+pub(crate) use self::place::shift;
 pub use self::ground::{GroundError, find, ground};
 use crate::colour::Colour;
 use crate::scene::{Background, Material, Object, ObjectId, Scene};
