@@ -15,8 +15,8 @@ use retouch_instruction::{Region, Relation};
 pub use self::check::Limits;
 pub(crate) use self::check::overlap;
 pub use self::error::EditError;
-pub(crate) use self::place::shift;
 pub use self::ground::{GroundError, find, ground};
+pub(crate) use self::place::shift;
 use crate::colour::Colour;
 use crate::scene::{Background, Material, Object, ObjectId, Scene};
 

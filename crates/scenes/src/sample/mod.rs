@@ -117,8 +117,11 @@ impl Pair {
         (1..=ATTEMPTS)
             .find_map(|attempt| {
                 let draw = &mut Draw::new(seed, attempt);
-                let plans: Vec<Plan> =
-                    [Some(kind), second].into_iter().flatten().map(|kind| Plan::draw(kind, level, draw)).collect();
+                let plans: Vec<Plan> = [Some(kind), second]
+                    .into_iter()
+                    .flatten()
+                    .map(|kind| Plan::draw(kind, level, draw))
+                    .collect();
                 Attempt { seed, level, options, plans }.run(draw, renderer)
             })
             .ok_or(SampleError { seed, kind })
@@ -151,11 +154,16 @@ impl Attempt<'_> {
         let (mut after, mut intents, mut combinations) = (before.clone(), Vec::new(), Vec::new());
         for (index, plan) in self.plans.iter().enumerate() {
             let count = if plan.targets == ALL { before.objects.len() } else { plan.targets };
-            let targets: Vec<ObjectId> = (taken..taken + count).map(|index| ObjectId(index as u32 + 1)).collect();
+            let targets: Vec<ObjectId> =
+                (taken..taken + count).map(|index| ObjectId(index as u32 + 1)).collect();
             taken += count;
             if matches!(plan.action, Action::Shadow) {
                 for scene in [&mut before, &mut after] {
-                    scene.objects.iter_mut().filter(|o| targets.contains(&o.id)).for_each(|o| o.shadow = false);
+                    scene
+                        .objects
+                        .iter_mut()
+                        .filter(|o| targets.contains(&o.id))
+                        .for_each(|o| o.shadow = false);
                 }
             }
             let step = self.step(plan, &targets, &before, &after, draw, renderer)?;
@@ -187,8 +195,12 @@ impl Attempt<'_> {
             [Language::English, Language::Vietnamese, Language::VietnameseUnaccented];
         let weight = |weight: &f32| if weight.is_finite() { weight.max(0.0) } else { 0.0 };
         let language = LANGUAGES[draw.weighted(self.options.languages.iter().map(weight))];
+        let mut variant = draw.below(CAPTIONS);
+        if self.plans.iter().any(Plan::is_of_places) {
+            // An even one tells places: without them both captions would be the same.
+            variant &= !1;
+        }
         let instruction = write(&intents, self.options.phrases, language, &mut draw.0);
-        let variant = draw.below(CAPTIONS);
         let told = |scene: &Scene, language| caption(scene, language, variant);
         let captions = Captions {
             before: told(&before, Language::English),
@@ -285,9 +297,19 @@ impl Attempt<'_> {
     }
 
     /// By the last object, which no plan has as a target.
-    fn beside(&self, relation: Relation, targets: &[ObjectId], scene: &Scene, draw: &mut Draw) -> Option<Relative> {
+    fn beside(
+        &self,
+        relation: Relation,
+        targets: &[ObjectId],
+        scene: &Scene,
+        draw: &mut Draw,
+    ) -> Option<Relative> {
         let anchor = scene.objects.last().map(|object| object.id).filter(|id| !targets.contains(id))?;
-        Some(Relative { relation, anchor: Box::new(describe(scene, &[anchor], self.level, draw)?), other: None })
+        Some(Relative {
+            relation,
+            anchor: Box::new(describe(scene, &[anchor], self.level, draw)?),
+            other: None,
+        })
     }
 
     fn addition(

@@ -114,9 +114,31 @@ impl Plan {
         }
     }
 
+    /// Whether only the places of things change.
+    pub(super) fn is_of_places(&self) -> bool {
+        let moves = matches!(
+            self.action,
+            Action::MoveBy(_) | Action::MoveTo(_) | Action::MoveBeside(_) | Action::Swap
+        );
+        moves || self.moves_view()
+    }
+
     /// Whether the camera moves.
     pub(super) fn moves_view(&self) -> bool {
         matches!(self.action, Action::Rotate(_) | Action::Zoom { .. })
+    }
+
+    /// The background that it changes to.
+    pub(super) fn new_background(&self) -> Option<crate::scene::Background> {
+        match self.action {
+            Action::Background(backdrop) => Some(backdrop.background()),
+            _ => None,
+        }
+    }
+
+    /// Whether an object of this colour is told from all that the edit makes of it and its ground.
+    pub(super) fn shows(&self, colour: Colour) -> bool {
+        self.new_background().is_none_or(|background| world::shows_on(colour, &background))
     }
 }
 
@@ -188,19 +210,4 @@ fn turn(level: Level, draw: &mut Draw) -> Turn {
         _ => (draw.pick(&[30.0, 40.0, 45.0]), true),
     };
     Turn { degrees: if draw.chance(0.5) { degrees } else { -degrees }, said }
-}
-
-impl Plan {
-    /// The background that it changes to.
-    pub(super) fn new_background(&self) -> Option<crate::scene::Background> {
-        match self.action {
-            Action::Background(backdrop) => Some(backdrop.background()),
-            _ => None,
-        }
-    }
-
-    /// Whether an object of this colour is told from all that the edit makes of it and its ground.
-    pub(super) fn shows(&self, colour: Colour) -> bool {
-        self.new_background().is_none_or(|background| world::shows_on(colour, &background))
-    }
 }

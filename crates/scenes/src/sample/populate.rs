@@ -139,9 +139,10 @@ fn is_free(object: &Object, scene: &Scene, view: &View) -> bool {
     let on_ground = view.ground_to_image(object.position)[1] > view.horizon_v() + 0.01;
     on_ground
         && extent.within_frame(MARGIN)
-        && scene.objects.iter().all(|other| {
-            !overlap(object, other) && !covers(extent, Extent::of(other, view))
-        })
+        && scene
+            .objects
+            .iter()
+            .all(|other| !overlap(object, other) && !covers(extent, Extent::of(other, view)))
 }
 
 /// Whether two extents share more than a little.

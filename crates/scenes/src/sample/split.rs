@@ -1,6 +1,6 @@
 //! Which combinations training never sees.
 
-use retouch_instruction::{Region, Relation};
+use retouch_instruction::Relation;
 use serde::{Deserialize, Serialize};
 
 use crate::colour::Colour;
@@ -18,7 +18,7 @@ pub enum Operation {
     MoveUp,
     /// Moved down.
     MoveDown,
-    /// Moved to one of nine places, numbered as in [`Region::PLACES`].
+    /// Moved to one of nine places, numbered as in `Region::PLACES`.
     MoveTo(u8),
     /// Moved to a side of another object.
     MoveBeside(Relation),
@@ -77,11 +77,6 @@ impl Operation {
             Self::AddBeside(relation) => 60 + relation as u32,
             Self::Recolour(colour) => 80 + colour as u32,
         }
-    }
-
-    /// [`Operation::MoveTo`] of a place; `None` for a box.
-    pub(crate) fn place_index(region: Region) -> Option<u8> {
-        Region::PLACES.iter().position(|place| *place == region).map(|index| index as u8)
     }
 }
 

@@ -6,8 +6,8 @@ use crate::backdrop::Backdrop;
 use crate::camera::sin_cos;
 use crate::colour::{Colour, Rgb};
 use crate::scene::{
-    Background, Camera, Gender, Hair, Light, Material, Object, ObjectId, Person, Profession, Scene, Shape, Skin,
-    VERSION,
+    Background, Camera, Gender, Hair, Light, Material, Object, ObjectId, Person, Profession, Scene, Shape,
+    Skin, VERSION,
 };
 
 /// How far, in 8-bit RGB, an object's colour must be from those of the ground to be seen on it.
@@ -89,7 +89,8 @@ pub(super) fn object(shape: Shape, colour: Colour, level: Level, draw: &mut Draw
         id: ObjectId(0),
         shape,
         colour,
-        material: [Material::Matte, Material::Shiny, Material::Metal][draw.weighted([2.0, 1.0, 0.6].into_iter())],
+        material: [Material::Matte, Material::Shiny, Material::Metal]
+            [draw.weighted([2.0, 1.0, 0.6].into_iter())],
         size: draw.between(low, high) * scale,
         position: [0.0, 0.0],
         rotation: draw.between(-35.0, 35.0),
