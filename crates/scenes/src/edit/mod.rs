@@ -7,6 +7,7 @@
 mod apply;
 mod check;
 mod error;
+mod find;
 mod ground;
 mod place;
 
@@ -15,7 +16,8 @@ use retouch_instruction::{Region, Relation};
 pub use self::check::Limits;
 pub(crate) use self::check::overlap;
 pub use self::error::EditError;
-pub use self::ground::{GroundError, find, ground};
+pub use self::find::find;
+pub use self::ground::{GroundError, ground};
 pub(crate) use self::place::shift;
 use crate::colour::Colour;
 use crate::scene::{Background, Material, Object, ObjectId, Scene};

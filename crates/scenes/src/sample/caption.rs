@@ -36,7 +36,7 @@ pub fn caption(scene: &Scene, language: Language, variant: usize) -> String {
     let english = language == Language::English;
     let template = if english { ENGLISH } else { VIETNAMESE }[variant / 2];
     let words = Words { english, synonym: variant / 4 };
-    let objects = listed(scene, words, variant % 2 == 0);
+    let objects = listed(scene, words, variant.is_multiple_of(2));
     let text = template.replace("{objects}", &objects).replace("{ground}", &ground(&scene.background, words));
     match language {
         Language::VietnameseUnaccented => unaccented(&text),
