@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use retouch_ports::step_engine::{RowRequest, Task};
+use retouch_ports::step_engine::{Guidance, RowRequest, Task};
 use tch::{Device, Kind, Tensor};
 
 use super::export;
@@ -40,6 +40,8 @@ fn row((kind, editing): (SamplerKind, bool)) -> Result<Row> {
         karras: None,
         guidance_text: 7.5,
         guidance_image: 1.5,
+        guidance: Guidance::Fixed,
+        intents: None,
         clip_skip: None,
         seed: 7,
         noise: None,

@@ -1,6 +1,6 @@
 //! Panics inside the engine: tch panics where LibTorch throws.
 
-use retouch_ports::step_engine::{Gang, Output};
+use retouch_ports::step_engine::{Gang, Guidance, Output};
 use retouch_testkit::models::model_folder;
 use tch::{Device, Kind};
 
@@ -20,6 +20,8 @@ fn request() -> RowRequest {
         karras: None,
         guidance_text: 7.5,
         guidance_image: 1.5,
+        guidance: Guidance::Fixed,
+        intents: None,
         clip_skip: None,
         seed: 7,
         noise: None,
