@@ -6,6 +6,7 @@ use retouch_ports::step_engine::{Guidance, RowRequest, Task};
 use tch::{Device, Kind, Tensor};
 
 use super::export;
+use super::guidance::RowGuidance;
 use super::prompt::Prompt;
 use super::row::{Encoded, Row};
 use crate::error::{Error, Result};
@@ -48,10 +49,13 @@ fn row((kind, editing): (SamplerKind, bool)) -> Result<Row> {
     };
     let sampler = Sampler::new(&SamplerConfig::new(kind), &SamplerOptions::default(), request.steps)?;
     let mut noise = SeededNoise::new(request.seed);
+    let guidance = RowGuidance::new(&request, 0.0, &sampler)?;
     Ok(Row {
         request,
         gang: 0,
         state: sampler.start(),
+        feedback: guidance.start(),
+        guidance,
         latents: noise.next(&SHAPE),
         noise: (0..sampler.noise_draws()).map(|_| noise.next(&SHAPE)).collect(),
         sampler,
@@ -116,7 +120,8 @@ pub fn exported_row_seeds() -> Result<Vec<(String, Vec<u8>)>> {
             truncated: None,
         });
         let image_latents = which.1.then(|| row.latents.shallow_clone());
-        row.encoded = Some(Encoded { prompt: prompt.clone(), negative: prompt, image_latents });
+        row.encoded =
+            Some(Encoded { prompt: prompt.clone(), without: prompt, negative: None, image_latents });
         Ok((which.0.name().to_owned(), export::write(&row, MODEL)?))
     };
     ROWS.into_iter().map(export).collect()
