@@ -80,7 +80,7 @@ impl Dataset {
     pub(super) fn has(&self, number: u64) -> bool {
         let folder = self.folder(number);
         let whole = |file: &&str| folder.join(file).metadata().is_ok_and(|metadata| metadata.len() > 0);
-        FILES.iter().all(|file| whole(file))
+        FILES.iter().all(whole)
     }
 
     /// Writes a pair, whole or not at all.
