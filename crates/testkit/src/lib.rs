@@ -2,4 +2,10 @@
 //!
 //! Everything here panics where a test's surroundings are not as they should be.
 
+pub mod blob;
+pub mod case;
+pub mod clock;
+pub mod live;
 pub mod models;
+pub mod queue;
+pub mod services;
