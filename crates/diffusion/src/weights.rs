@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, contain};
 
 /// Where and in which type weights are wanted, and the account of what was asked for.
 pub struct Weights {
@@ -24,6 +24,21 @@ pub struct Weights {
 pub struct LoadReport {
     /// Tensors in the checkpoint that the model has no place for.
     pub unused: Vec<String>,
+}
+
+/// Builds a network from `checkpoint`; `operation` says what was being done where that fails.
+pub(crate) fn load<T>(
+    operation: &'static str,
+    checkpoint: Checkpoint,
+    device: Device,
+    kind: Kind,
+    build: impl FnOnce(&Scope) -> T,
+) -> Result<(T, LoadReport)> {
+    contain(operation, || {
+        let weights = Weights::new(Arc::new(checkpoint), device, kind);
+        let network = tch::no_grad(|| build(&weights.root()));
+        Ok((network, weights.finish()?))
+    })
 }
 
 impl Weights {

@@ -1,6 +1,6 @@
 //! Priority classes.
 
-/// A priority class. A lower band still gets its share.
+/// A priority class. A lower band still gets its share, see [`crate::fair`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Band {
     /// Somebody waits in front of it.

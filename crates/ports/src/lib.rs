@@ -7,6 +7,7 @@ pub mod ids;
 pub mod live;
 pub mod queue;
 pub mod step_engine;
+pub mod store;
 
 pub use blob::{BlobKey, BlobStore, ByteStream};
 pub use clock::{Clock, SystemClock};
@@ -14,3 +15,4 @@ pub use error::{PortError, PortErrorKind};
 pub use ids::{Ids, SystemIds};
 pub use live::Live;
 pub use queue::JobQueue;
+pub use store::JobStore;

@@ -15,6 +15,7 @@ use retouch_domain::{Band, JobId, Pool, TenantId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::store::Ticket;
 use crate::{PortError, PortErrorKind};
 
 /// The most jobs of one message.
@@ -67,6 +68,18 @@ impl Message {
             return Err(PortError::new(PortErrorKind::Invalid, text));
         }
         Ok(Self { tenant, band, jobs })
+    }
+
+    /// The message of one ticket.
+    pub fn single(ticket: &Ticket) -> Self {
+        let Ticket { job, tenant, epoch, band } = *ticket;
+        Self { tenant, band, jobs: vec![NamedJob { job, epoch }] }
+    }
+
+    /// The tickets that it carries, as the store takes them.
+    pub fn tickets(&self) -> impl ExactSizeIterator<Item = Ticket> {
+        let (tenant, band) = (self.tenant, self.band);
+        self.jobs.iter().map(move |named| Ticket { job: named.job, tenant, epoch: named.epoch, band })
     }
 
     /// The owner of the jobs.
@@ -246,6 +259,14 @@ mod tests {
             String::from_utf8(message(1, 3).encode()).unwrap(),
             r#"{"v":1,"b":2,"t":"00000000000000000000000000000007","j":[["ffffffffffffffffffffffffffffffff",3]]}"#
         );
+    }
+
+    #[test]
+    fn a_message_carries_tickets() {
+        let message = message(3, 5);
+        let tickets: Vec<Ticket> = message.tickets().collect();
+        assert_eq!(tickets.len(), 3);
+        assert_eq!(Message::single(&tickets[1]).tickets().collect::<Vec<_>>(), [tickets[1]]);
     }
 
     #[test]

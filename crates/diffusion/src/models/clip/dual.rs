@@ -11,9 +11,9 @@ use super::ClipConfig;
 use super::text::TextTransformer;
 use super::vision::VisionTransformer;
 use crate::checkpoint::Checkpoint;
-use crate::error::{Result, contain};
+use crate::error::Result;
 use crate::nn::Linear;
-use crate::weights::{LoadReport, Scope, Weights};
+use crate::weights::{self, LoadReport, Scope};
 
 /// The dual encoder.
 pub struct ClipModel {
@@ -38,15 +38,11 @@ impl ClipModel {
         kind: Kind,
     ) -> Result<(Self, LoadReport)> {
         let config = ClipConfig::from_file(&folder.join("config.json"))?;
-        let checkpoint = Arc::new(Checkpoint::open(folder, "model", variant)?);
-        contain("loading CLIP", || {
-            let weights = Weights::new(checkpoint.clone(), device, kind);
-            let clip = tch::no_grad(|| Self::new(&weights.root(), config, checkpoint));
-            Ok((clip, weights.finish()?))
-        })
+        let checkpoint = Checkpoint::open(folder, "model", variant)?;
+        weights::load("loading CLIP", checkpoint, device, kind, |at| Self::new(at, config))
     }
 
-    fn new(at: &Scope, config: ClipConfig, checkpoint: Arc<Checkpoint>) -> Self {
+    fn new(at: &Scope, config: ClipConfig) -> Self {
         let (shared, text, vision) =
             (config.projection_dim, config.text.hidden_size, config.vision.hidden_size);
         Self {
@@ -58,7 +54,7 @@ impl ClipModel {
             device: at.device(),
             kind: at.kind(),
             config,
-            checkpoint,
+            checkpoint: at.checkpoint().clone(),
         }
     }
 

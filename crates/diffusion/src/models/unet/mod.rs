@@ -16,10 +16,10 @@ pub use config::UNetConfig;
 pub use transformer::{AttentionMap, TextKv};
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{Result, contain};
+use crate::error::Result;
 use crate::models::resnet::ResnetConfig;
 use crate::nn::{Conv2d, GroupNorm, channels_last};
-use crate::weights::{LoadReport, Scope, Weights};
+use crate::weights::{self, LoadReport, Scope};
 use blocks::{DownBlock, MidBlock, UpBlock};
 use time::TimeEmbedding;
 use transformer::CrossAttention;
@@ -36,7 +36,7 @@ pub struct UNet {
     conv_out: Conv2d,
     device: Device,
     kind: Kind,
-    _checkpoint: Arc<Checkpoint>,
+    checkpoint: Arc<Checkpoint>,
 }
 
 impl UNet {
@@ -48,15 +48,11 @@ impl UNet {
         kind: Kind,
     ) -> Result<(Self, LoadReport)> {
         let config = UNetConfig::from_file(&folder.join("config.json"))?;
-        let checkpoint = Arc::new(Checkpoint::open(folder, "diffusion_pytorch_model", variant)?);
-        contain("loading the UNet", || {
-            let weights = Weights::new(checkpoint.clone(), device, kind);
-            let unet = tch::no_grad(|| Self::new(&weights.root(), config, checkpoint));
-            Ok((unet, weights.finish()?))
-        })
+        let checkpoint = Checkpoint::open(folder, "diffusion_pytorch_model", variant)?;
+        weights::load("loading the UNet", checkpoint, device, kind, |at| Self::new(at, config))
     }
 
-    fn new(at: &Scope, config: UNetConfig, checkpoint: Arc<Checkpoint>) -> Self {
+    fn new(at: &Scope, config: UNetConfig) -> Self {
         let c = &config;
         let resnet = ResnetConfig {
             groups: c.norm_num_groups,
@@ -94,7 +90,7 @@ impl UNet {
             device: at.device(),
             kind: at.kind(),
             config,
-            _checkpoint: checkpoint,
+            checkpoint: at.checkpoint().clone(),
         }
     }
 
@@ -105,7 +101,7 @@ impl UNet {
 
     /// The checkpoint that the weights came from.
     pub fn checkpoint(&self) -> &Checkpoint {
-        &self._checkpoint
+        &self.checkpoint
     }
 
     /// Device of the weights.
