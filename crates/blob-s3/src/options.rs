@@ -71,18 +71,17 @@ impl S3Options {
         let credentials =
             aws_sdk_s3::config::Credentials::new(access_key, secret_key, session_token, None, "retouch");
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
-        let config = Config::builder()
+        let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
             .region(Region::new(self.region))
-            .set_endpoint_url(self.endpoint)
             .force_path_style(self.path_style)
             .credentials_provider(credentials)
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(timeouts)
-            .build();
-        aws_sdk_s3::Client::from_conf(config)
+            .timeout_config(timeouts);
+        config.set_endpoint_url(self.endpoint);
+        aws_sdk_s3::Client::from_conf(config.build())
     }
 }

@@ -72,22 +72,22 @@ impl RabbitConsumer {
     }
 
     async fn consume(&self) -> Result<Open> {
+        let link = &self.shared.consuming;
         let name = self.name();
-        let failed = |error| failed(format!("consuming queue {name}"), error);
-        let channel = self.shared.consuming.channel().await?;
-        channel.basic_qos(self.prefetch.get(), BasicQosOptions::default()).await.map_err(failed)?;
-        let options = BasicConsumeOptions::default();
-        let consumer =
-            channel.basic_consume(name.as_str().into(), "".into(), options, FieldTable::default()).await;
-        Ok(Open { consumer: consumer.map_err(failed)?, channel, gone: Arc::default() })
+        let what = format!("consuming queue {name}");
+        let channel = link.channel().await?;
+        link.ask(&what, channel.basic_qos(self.prefetch.get(), BasicQosOptions::default())).await?;
+        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consume = channel.basic_consume(name.as_str().into(), "".into(), options, arguments);
+        let consumer = link.ask(&what, consume).await?;
+        Ok(Open { consumer, channel, gone: Arc::default() })
     }
 
     /// Also makes the queue again: the broker may have come back without its data.
     async fn reopen(&self) -> Result<Open> {
-        let channel = self.shared.consuming.channel().await?;
         match &self.source {
-            Source::Queue(key) => self.shared.topology.declare(&channel, &key.pool).await?,
-            Source::Parking => self.shared.topology.declare_parking(&channel).await?,
+            Source::Queue(key) => self.shared.topology.declare(&self.shared.consuming, &key.pool).await?,
+            Source::Parking => self.shared.topology.declare_parking(&self.shared.consuming).await?,
         }
         self.consume().await
     }

@@ -60,8 +60,7 @@ impl RabbitQueue {
 #[async_trait]
 impl JobQueue for RabbitQueue {
     async fn declare(&self, pool: &Pool) -> Result<()> {
-        let channel = self.shared.consuming.channel().await?;
-        self.shared.topology.declare(&channel, pool).await
+        self.shared.topology.declare(&self.shared.consuming, pool).await
     }
 
     async fn publish(&self, pool: &Pool, messages: &[Message]) -> Result<Vec<Published>> {
@@ -73,15 +72,12 @@ impl JobQueue for RabbitQueue {
     }
 
     async fn consume_parked(&self, prefetch: NonZeroU16) -> Result<Box<dyn Consumer>> {
-        let channel = self.shared.consuming.channel().await?;
-        self.shared.topology.declare_parking(&channel).await?;
+        self.shared.topology.declare_parking(&self.shared.consuming).await?;
         self.consumer(Source::Parking, prefetch).await
     }
 
     async fn depth(&self, queue: &QueueKey) -> Result<Option<Depth>> {
-        // Of its own, for a missing queue closes the channel that asked.
-        let channel = self.shared.consuming.channel().await?;
-        self.shared.topology.depth(&channel, queue).await
+        self.shared.topology.depth(&self.shared.consuming, queue).await
     }
 
     async fn check(&self) -> Result<()> {

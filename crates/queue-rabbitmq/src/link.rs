@@ -49,13 +49,10 @@ impl Link {
         }
         *connection = None;
         let properties = ConnectionProperties::default().with_connection_name(self.name.into());
-        let what = || format!("connecting to RabbitMQ at {}", self.address());
+        let what = format!("connecting to RabbitMQ at {}", self.address());
         let made = match timeout(PATIENCE, Connection::connect_uri(self.uri.clone(), properties)).await {
-            Ok(made) => Arc::new(made.map_err(|error| failed(what(), error))?),
-            Err(_) => {
-                let text = format!("{} failed: no answer in {PATIENCE:?}", what());
-                return Err(PortError::new(PortErrorKind::Unavailable, text));
-            }
+            Ok(made) => Arc::new(made.map_err(|error| failed(what, error))?),
+            Err(_) => return Err(silent(&what)),
         };
         *connection = Some(made.clone());
         Ok(made)
@@ -64,15 +61,30 @@ impl Link {
     /// A new channel, which is closed when its last copy is dropped.
     pub(crate) async fn channel(&self) -> Result<Channel> {
         let connection = self.connection().await?;
-        let what = || format!("opening a channel to RabbitMQ at {}", self.address());
-        match timeout(PATIENCE, connection.create_channel()).await {
-            Ok(channel) => channel.map_err(|error| failed(what(), error)),
+        let what = format!("opening a channel to RabbitMQ at {}", self.address());
+        self.ask(&what, connection.create_channel()).await
+    }
+
+    /// The answer to a request. A broker that gives none is taken for gone, and the connection with it: one that is
+    /// starting takes requests that it never answers.
+    pub(crate) async fn ask<T>(
+        &self,
+        what: &str,
+        request: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T> {
+        match timeout(PATIENCE, request).await {
+            Ok(answer) => answer.map_err(|error| failed(what, error)),
             Err(_) => {
-                let text = format!("{} failed: no answer in {PATIENCE:?}", what());
-                Err(PortError::new(PortErrorKind::Unavailable, text))
+                *self.connection.lock().await = None;
+                Err(silent(what))
             }
         }
     }
+}
+
+fn silent(what: &str) -> PortError {
+    let text = format!("{what} failed: the broker does not answer in {PATIENCE:?}");
+    PortError::new(PortErrorKind::Unavailable, text)
 }
 
 /// The time before the next try: doubles up to 5 s, and varies so that not all processes come back at once.

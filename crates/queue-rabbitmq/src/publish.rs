@@ -17,7 +17,6 @@ use retouch_ports::queue::{Message, Published, Result};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::error::failed;
 use crate::link::Link;
 use crate::topology::Topology;
 
@@ -76,8 +75,8 @@ impl Publisher {
             }
         }
         let channel = self.link.channel().await?;
-        let selected = channel.confirm_select(ConfirmSelectOptions::default()).await;
-        selected.map_err(|error| failed("asking the broker for confirmations", error))?;
+        let select = channel.confirm_select(ConfirmSelectOptions::default());
+        self.link.ask("asking the broker for confirmations", select).await?;
         Ok(channel)
     }
 }

@@ -7,7 +7,7 @@ use retouch_domain::{Band, Pool};
 use retouch_ports::queue::{Depth, QueueKey, REDELIVERY_LIMIT, Result};
 use retouch_ports::{PortError, PortErrorKind};
 
-use crate::error::failed;
+use crate::link::Link;
 
 /// RabbitMQ's names have at most 255 bytes.
 const MAX_PREFIX_BYTES: usize = 100;
@@ -37,9 +37,10 @@ impl Topology {
     }
 
     /// Makes the queues of a pool where they are not there.
-    pub(crate) async fn declare(&self, channel: &Channel, pool: &Pool) -> Result<()> {
+    pub(crate) async fn declare(&self, link: &Link, pool: &Pool) -> Result<()> {
         // First: a queue that dead-letters to a missing one keeps what it cannot pass on.
-        self.declare_parking(channel).await?;
+        let channel = link.channel().await?;
+        declare(link, &channel, &self.parking(), quorum()).await?;
         for band in Band::ALL {
             let mut arguments = quorum();
             arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(REDELIVERY_LIMIT as i32));
@@ -48,27 +49,29 @@ impl Topology {
             arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
             // At least once needs it; there is no limit of length that it could act on.
             arguments.insert("x-overflow".into(), text("reject-publish"));
-            declare(channel, &self.queue(pool, band), arguments).await?;
+            declare(link, &channel, &self.queue(pool, band), arguments).await?;
         }
         Ok(())
     }
 
-    pub(crate) async fn declare_parking(&self, channel: &Channel) -> Result<()> {
-        declare(channel, &self.parking(), quorum()).await
+    pub(crate) async fn declare_parking(&self, link: &Link) -> Result<()> {
+        let channel = link.channel().await?;
+        declare(link, &channel, &self.parking(), quorum()).await
     }
 
-    pub(crate) async fn depth(&self, channel: &Channel, queue: &QueueKey) -> Result<Option<Depth>> {
+    pub(crate) async fn depth(&self, link: &Link, queue: &QueueKey) -> Result<Option<Depth>> {
         let name = self.queue(&queue.pool, queue.band);
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        match channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await {
+        // Of its own, for a missing queue closes the channel that asked.
+        let channel = link.channel().await?;
+        let declare = channel.queue_declare(name.as_str().into(), options, FieldTable::default());
+        match link.ask(&format!("asking for queue {name}"), declare).await {
             Ok(found) => Ok(Some(Depth {
                 ready: u64::from(found.message_count()),
                 consumers: u64::from(found.consumer_count()),
             })),
-            Err(error) => {
-                let error = failed(format!("asking for queue {name}"), error);
-                if error.kind() == PortErrorKind::NotFound { Ok(None) } else { Err(error) }
-            }
+            Err(error) if error.kind() == PortErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }
@@ -83,10 +86,10 @@ fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-async fn declare(channel: &Channel, name: &str, arguments: FieldTable) -> Result<()> {
+async fn declare(link: &Link, channel: &Channel, name: &str, arguments: FieldTable) -> Result<()> {
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    let declared = channel.queue_declare(ShortString::from(name), options, arguments).await;
-    declared.map(drop).map_err(|error| failed(format!("declaring queue {name}"), error))
+    let declare = channel.queue_declare(ShortString::from(name), options, arguments);
+    link.ask(&format!("declaring queue {name}"), declare).await.map(drop)
 }
 
 #[cfg(test)]
