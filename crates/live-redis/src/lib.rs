@@ -1,4 +1,4 @@
-//! Progress, presence, events and limits on Redis 6 or newer. Where Redis is lost, calls fail within [`PATIENCE`] and
+//! Progress, presence, events and limits on Redis 6 or newer. Where Redis is lost, calls fail within a second and
 //! limits are counted by each process for itself.
 //!
 //! Everything expires by Redis' own clock. Scripts do what must happen at once; they name all their keys.

@@ -6,7 +6,7 @@
 //! short of memory or disk stops reading from connections that publish; each consumer has a channel of its own, since a
 //! broker closes a channel for one delivery that is held too long.
 //!
-//! Connections are made anew by [`Link`](link::Link) and not by lapin, whose own recovery does not outlive a restart of
+//! Connections are made anew here (`link.rs`) and not by lapin, whose own recovery does not outlive a restart of
 //! the broker; with each the queues are declared again, for a broker may come back without its data.
 
 mod consumer;

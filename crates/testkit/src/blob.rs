@@ -149,7 +149,7 @@ async fn if_absent(store: Arc<dyn BlobStore>) {
 async fn large_if_absent(store: Arc<dyn BlobStore>) {
     write(&*store, "once", b"first").await;
     let options = PutOptions { if_absent: true, ..PutOptions::default() };
-    let error = store.put(&key("once"), chunked(pattern(12_000_000)), &options).await.unwrap_err();
+    let error = store.put(&key("once"), chunked(pattern(12_000_000)), &options).await.expect_err("a refusal");
     assert_eq!(error.kind(), PortErrorKind::Conflict);
     assert_eq!(read(&*store, "once").await.as_deref(), Some(&b"first"[..]));
 }
@@ -157,7 +157,7 @@ async fn large_if_absent(store: Arc<dyn BlobStore>) {
 async fn unexpected(store: Arc<dyn BlobStore>) {
     let options = PutOptions { expect: Some(ContentHash([7; 32])), ..PutOptions::default() };
     for size in [10, 12_000_000] {
-        let error = store.put(&key("u"), chunked(pattern(size)), &options).await.unwrap_err();
+        let error = store.put(&key("u"), chunked(pattern(size)), &options).await.expect_err("a refusal");
         assert_eq!(error.kind(), PortErrorKind::Corrupt);
         assert_eq!(store.size(&key("u")).await.expect("a size"), None);
     }
@@ -167,7 +167,8 @@ async fn broken_off(store: Arc<dyn BlobStore>) {
     write(&*store, "kept", b"old").await;
     for size in [0, 10, 12_000_000] {
         for name in ["new", "kept"] {
-            let error = store.put(&key(name), failing(size), &PutOptions::default()).await.unwrap_err();
+            let error =
+                store.put(&key(name), failing(size), &PutOptions::default()).await.expect_err("a refusal");
             assert_eq!(error.to_string(), "the sender went away");
         }
     }

@@ -104,7 +104,7 @@ async fn events(live: &dyn Live) {
     let worker = Topic::Worker(WorkerBootId::new(SystemIds.uuid()));
     let job = SystemIds.uuid();
     let mut both = live.subscribe(&[batch.clone(), worker.clone()]).await.expect("listening");
-    let mut one = live.subscribe(&[worker.clone()]).await.expect("listening");
+    let mut one = live.subscribe(std::slice::from_ref(&worker)).await.expect("listening");
     let cancel = LiveEvent::Cancel { job, epoch: 4 };
     live.publish(&batch, &LiveEvent::Changed).await.expect("telling");
     live.publish(&Topic::Job(JobId::new(job)), &LiveEvent::Changed).await.expect("telling");
@@ -162,7 +162,7 @@ async fn refills(live: &dyn Live, pass: &impl AsyncFn(Duration)) {
 async fn impossible(live: &dyn Live) {
     for (limit, cost) in [(SLOW, 11), (Limit { per_second: 0.0, ..SLOW }, 1), (Limit { burst: 0, ..SLOW }, 0)]
     {
-        let error = live.take("impossible", &limit, cost).await.unwrap_err();
+        let error = live.take("impossible", &limit, cost).await.expect_err("a refusal");
         assert_eq!(error.kind(), PortErrorKind::Invalid);
     }
 }

@@ -88,9 +88,9 @@ async fn in_order(queue: Arc<dyn JobQueue>) {
     let messages: Vec<_> = (0..100).map(|n| message(Band::Standard, n)).collect();
     send(&*queue, &messages).await;
     let mut consumer = queue.consume(&key(Band::Standard), holding(10)).await.expect("a consumer");
-    for n in 0..100 {
+    for message in &messages {
         let delivery = soon(consumer.next()).await.expect("a delivery");
-        assert_eq!((&delivery.message, delivery.redelivered), (&messages[n], false));
+        assert_eq!((&delivery.message, delivery.redelivered), (message, false));
         assert!(delivery.ack().await.expect("acknowledging"));
     }
     eventually(async || depth(&*queue, Band::Standard).await == Depth { ready: 0, consumers: 1 }).await;
