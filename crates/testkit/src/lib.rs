@@ -5,6 +5,8 @@
 pub mod blob;
 pub mod case;
 pub mod clock;
+pub mod ids;
+pub mod job_store;
 pub mod live;
 pub mod models;
 pub mod queue;
