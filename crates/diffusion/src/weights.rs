@@ -8,7 +8,8 @@ use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, contain};
+use crate::training::Parameters;
 
 /// Where and in which type weights are wanted, and the account of what was asked for.
 pub struct Weights {
@@ -34,7 +35,7 @@ impl Weights {
 
     /// The top of the tensor names.
     pub fn root(&self) -> Scope<'_> {
-        Scope { weights: self, prefix: String::new() }
+        Scope { weights: self, prefix: String::new(), zero: false }
     }
 
     /// Ends loading: an error that lists every missing or wrong-shaped tensor, or the report.
@@ -58,18 +59,36 @@ impl Weights {
     }
 }
 
+/// Builds a network of `parameters`, which computes in `kind`: its tensors are leaves, and gradients pass through it.
+pub(crate) fn build_in_training<N>(
+    operation: &'static str,
+    parameters: Parameters,
+    kind: Kind,
+    build: impl FnOnce(&Scope, Arc<Checkpoint>) -> N,
+) -> Result<N> {
+    let device = parameters.device();
+    let checkpoint = Arc::new(Checkpoint::in_training(parameters));
+    contain(operation, || {
+        let weights = Weights::new(checkpoint.clone(), device, kind);
+        let network = tch::no_grad(|| build(&weights.root(), checkpoint));
+        weights.finish()?;
+        Ok(network)
+    })
+}
+
 /// A path in a checkpoint: `scope / "down_blocks" / 0` is the prefix `down_blocks.0.`.
 #[derive(Clone)]
 pub struct Scope<'a> {
     weights: &'a Weights,
     prefix: String,
+    zero: bool,
 }
 
 impl<'a, D: Display> std::ops::Div<D> for &Scope<'a> {
     type Output = Scope<'a>;
 
     fn div(self, part: D) -> Scope<'a> {
-        Scope { weights: self.weights, prefix: format!("{}{part}.", self.prefix) }
+        Scope { weights: self.weights, prefix: format!("{}{part}.", self.prefix), zero: self.zero }
     }
 }
 
@@ -82,6 +101,16 @@ impl<'a, D: Display> std::ops::Div<D> for Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// The same path; what a new training makes below it begins at zero.
+    pub fn zeroed(self) -> Self {
+        Self { zero: true, ..self }
+    }
+
+    /// Whether weights are asked for to be trained, or to pass gradients on: as float32 leaves, in no other layout.
+    pub fn in_training(&self) -> bool {
+        self.checkpoint().trained().is_some()
+    }
+
     /// Whether the checkpoint holds `name` below this path.
     pub fn has(&self, name: &str) -> bool {
         self.weights.checkpoint.contains(&format!("{}{name}", self.prefix))
@@ -115,6 +144,9 @@ impl Scope<'_> {
     /// The tensor `name` of exactly `shape`, on the wanted device in the wanted type.
     pub fn get(&self, name: &str, shape: &[i64]) -> Tensor {
         let Some(stored) = self.find(name, shape) else { return self.stand_in(shape, self.device()) };
+        if self.in_training() {
+            return stored;
+        }
         let wanted = stored.to_device(self.device()).to_kind(self.kind());
         if wanted.data_ptr() != stored.data_ptr() {
             self.checkpoint().release(&stored);
@@ -137,7 +169,10 @@ impl Scope<'_> {
     fn find(&self, name: &str, shape: &[i64]) -> Option<Tensor> {
         let full = format!("{}{name}", self.prefix);
         let weights = self.weights;
-        let found = weights.checkpoint.tensor(&full, shape);
+        let found = match weights.checkpoint.trained() {
+            None => weights.checkpoint.tensor(&full, shape),
+            Some(parameters) => parameters.leaf(&full, shape, self.zero),
+        };
         weights.used.borrow_mut().insert(full);
         match found {
             Ok(tensor) => Some(tensor),

@@ -18,3 +18,5 @@ mod precision;
 mod samplers;
 #[cfg(test)]
 mod tokenizer;
+#[cfg(test)]
+mod training;

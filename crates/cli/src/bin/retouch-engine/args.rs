@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use retouch_diffusion::Device;
 use retouch_diffusion::samplers::SamplerKind;
 
+use crate::train::TrainArgs;
+
 /// The edit engine of retouch.
 ///
 /// Exit status: 0 done, 1 the engine failed, 2 wrong usage or parameters, 3 an input or output file is at fault, 4 the
@@ -26,6 +28,8 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     /// Print what a model is
     Info(InfoArgs),
+    /// Train the networks of a recipe
+    Train(TrainArgs),
 }
 
 #[derive(Args)]

@@ -13,7 +13,8 @@ use super::vision::VisionTransformer;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, contain};
 use crate::nn::Linear;
-use crate::weights::{LoadReport, Scope, Weights};
+use crate::training::Parameters;
+use crate::weights::{LoadReport, Scope, Weights, build_in_training};
 
 /// The dual encoder.
 pub struct ClipModel {
@@ -43,6 +44,13 @@ impl ClipModel {
             let weights = Weights::new(checkpoint.clone(), device, kind);
             let clip = tch::no_grad(|| Self::new(&weights.root(), config, checkpoint));
             Ok((clip, weights.finish()?))
+        })
+    }
+
+    /// The network in training, with float32 leaves; it computes in `kind`.
+    pub(crate) fn in_training(config: ClipConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
+        build_in_training("building CLIP", parameters, kind, |at, checkpoint| {
+            Self::new(at, config, checkpoint)
         })
     }
 
@@ -91,6 +99,11 @@ impl ClipModel {
     pub fn text_features(&self, ids: &Tensor) -> Result<Tensor> {
         let hidden = self.text_model.forward(ids, None)?;
         Ok(self.text_projection.forward(&self.text_model.pool(ids, &hidden)))
+    }
+
+    /// The logarithm of the factor that turns cosines into logits: a scalar that gradients pass through.
+    pub(crate) fn log_scale(&self) -> &Tensor {
+        &self.logit_scale
     }
 
     /// The learned factor that turns cosines into logits.

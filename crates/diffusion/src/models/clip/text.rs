@@ -12,7 +12,8 @@ use super::encoder::Encoder;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result, contain};
 use crate::nn::{Embedding, LayerNorm, Linear};
-use crate::weights::{LoadReport, Scope, Weights};
+use crate::training::Parameters;
+use crate::weights::{LoadReport, Scope, Weights, build_in_training};
 
 /// The text encoder below any projection, shared by [`ClipText`] and the dual encoder.
 pub(super) struct TextTransformer {
@@ -128,6 +129,13 @@ impl ClipText {
             let weights = Weights::new(checkpoint.clone(), device, kind);
             let text = tch::no_grad(|| Self::new(&weights.root(), config, checkpoint));
             Ok((text, weights.finish()?))
+        })
+    }
+
+    /// The network in training, with float32 leaves; it computes in `kind`.
+    pub(crate) fn in_training(config: ClipTextConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
+        build_in_training("building the text encoder", parameters, kind, |at, checkpoint| {
+            Self::new(at, config, checkpoint)
         })
     }
 

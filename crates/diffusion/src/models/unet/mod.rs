@@ -19,7 +19,8 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Result, contain};
 use crate::models::resnet::ResnetConfig;
 use crate::nn::{Conv2d, GroupNorm, channels_last};
-use crate::weights::{LoadReport, Scope, Weights};
+use crate::training::Parameters;
+use crate::weights::{LoadReport, Scope, Weights, build_in_training};
 use blocks::{DownBlock, MidBlock, UpBlock};
 use time::TimeEmbedding;
 use transformer::CrossAttention;
@@ -53,6 +54,13 @@ impl UNet {
             let weights = Weights::new(checkpoint.clone(), device, kind);
             let unet = tch::no_grad(|| Self::new(&weights.root(), config, checkpoint));
             Ok((unet, weights.finish()?))
+        })
+    }
+
+    /// The network in training, with float32 leaves; it computes in `kind`.
+    pub(crate) fn in_training(config: UNetConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
+        build_in_training("building the UNet", parameters, kind, |at, checkpoint| {
+            Self::new(at, config, checkpoint)
         })
     }
 

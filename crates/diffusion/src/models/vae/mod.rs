@@ -16,7 +16,8 @@ pub use config::VaeConfig;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, contain};
 use crate::nn::{Linear, channels_last, dims4, from_tokens, to_tokens};
-use crate::weights::{LoadReport, Scope, Weights};
+use crate::training::Parameters;
+use crate::weights::{LoadReport, Scope, Weights, build_in_training};
 use blocks::{Decoder, Encoder};
 
 /// The autoencoder.
@@ -72,6 +73,13 @@ impl Vae {
         })
     }
 
+    /// The network in training, with float32 leaves; it computes in `kind`.
+    pub(crate) fn in_training(config: VaeConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
+        build_in_training("building the VAE", parameters, kind, |at, checkpoint| {
+            Self::new(at, config, checkpoint)
+        })
+    }
+
     fn new(at: &Scope, config: VaeConfig, checkpoint: Arc<Checkpoint>) -> Self {
         let latent = config.latent_channels;
         Self {
@@ -98,6 +106,11 @@ impl Vae {
     /// The checkpoint that the weights came from.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// Device of the weights.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// Type of the weights and of the forward pass.
