@@ -1,18 +1,43 @@
 //! Running other programs: what is run is printed, and a failure names it.
 
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The process that [`status`] waits for.
+static RUNNING: Mutex<Option<Pid>> = Mutex::new(None);
 
 /// Prints and runs a command on this terminal; an exit code other than 0 is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let line = line(command);
-    eprintln!("$ {line}");
-    let status = command.status().with_context(|| format!("starting `{line}`"))?;
+    eprintln!("$ {}", line(command));
+    let status = status(command)?;
     if !status.success() {
-        bail!("`{line}` failed with {status}");
+        bail!("`{}` failed with {status}", line(command));
     }
     Ok(())
+}
+
+/// Runs a command on this terminal; [`terminate_running`] ends it.
+pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
+    let mut child = command.spawn().with_context(|| format!("starting `{}`", line(command)))?;
+    set_running(i32::try_from(child.id()).ok().and_then(Pid::from_raw));
+    let status = child.wait().with_context(|| format!("waiting for `{}`", line(command)));
+    set_running(None);
+    status
+}
+
+fn set_running(pid: Option<Pid>) {
+    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = pid;
+}
+
+/// Asks the command that runs just now to end.
+pub(crate) fn terminate_running() {
+    if let Some(pid) = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) {
+        // It may just have ended by itself.
+        let _ = kill_process(pid, Signal::TERM);
+    }
 }
 
 /// Whether a command starts and exits with 0; its output is dropped.

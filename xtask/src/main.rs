@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod deny;
 mod goldens;
+mod services;
 mod setup;
 mod test;
 mod tidy;
@@ -14,6 +15,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
@@ -35,20 +37,27 @@ enum Task {
     Test(test::Args),
     /// Run the reference scripts again and compare with the committed goldens
     Goldens(goldens::Args),
+    /// Start and stop private PostgreSQL, RabbitMQ and Redis servers for tests
+    Services(services::Args),
     /// Measure ours against the reference implementation
     Bench(bench::Args),
 }
 
+fn done(outcome: Result<()>) -> Result<ExitCode> {
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
 fn main() -> ExitCode {
     let outcome = Workspace::locate().and_then(|workspace| match Cli::parse().task {
-        Task::Setup(args) => setup::run(&args, &workspace),
-        Task::Tidy => tidy::run(&workspace),
-        Task::Test(args) => test::run(&args, &workspace),
-        Task::Goldens(args) => goldens::run(&args, &workspace),
-        Task::Bench(args) => bench::run(&args, &workspace),
+        Task::Services(args) => services::run(&args, &workspace),
+        Task::Setup(args) => done(setup::run(&args, &workspace)),
+        Task::Tidy => done(tidy::run(&workspace)),
+        Task::Test(args) => done(test::run(&args, &workspace)),
+        Task::Goldens(args) => done(goldens::run(&args, &workspace)),
+        Task::Bench(args) => done(bench::run(&args, &workspace)),
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::services::Services;
 use crate::workspace::Workspace;
 use crate::{command, deny, setup, tidy};
 
@@ -104,7 +105,11 @@ fn parts(only: &[Part], filtered: bool) -> Vec<Part> {
 
 /// nextest where it is installed; it leaves the documentation tests to `cargo test`.
 fn run_tests(filter: Option<&str>, workspace: &Workspace) -> Result<()> {
-    let cargo = |words: &[&str]| command::run(workspace.cargo().args(words).args(filter));
+    let services = Services::for_run(workspace)?;
+    let cargo = |words: &[&str]| {
+        let environment = services.environment().iter().cloned();
+        command::run(workspace.cargo().envs(environment).args(words).args(filter))
+    };
     // First, so that the executable that stays in the target folder is the whole one.
     cargo(&[&["test"], &WITHOUT_ENGINE[..]].concat())?;
     if command::succeeds(workspace.cargo().args(["nextest", "--version"])) {

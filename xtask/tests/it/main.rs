@@ -4,4 +4,6 @@
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod setup;
