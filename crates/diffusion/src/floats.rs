@@ -12,7 +12,10 @@ pub(crate) fn floats(tensor: &Tensor) -> Vec<f32> {
 }
 
 /// A tensor's shape, and its values as little-endian float32.
-pub(crate) fn bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
+pub(crate) type Bytes = (Vec<usize>, Vec<u8>);
+
+/// A tensor outside of LibTorch.
+pub(crate) fn bytes(tensor: &Tensor) -> Bytes {
     let shape = tensor.size().iter().map(|&d| d as usize).collect();
     (shape, floats(tensor).iter().flat_map(|x| x.to_le_bytes()).collect())
 }

@@ -1,6 +1,5 @@
 //! Where examples come from, and their way to the training: made ahead by other threads, in order.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -55,7 +54,7 @@ pub(super) struct Ahead {
     next: usize,
     /// Examples asked for so far.
     seen: u64,
-    bad: BTreeMap<u64, String>,
+    bad: u64,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -73,7 +72,7 @@ impl Ahead {
             (receiver, named.spawn(work).expect("a process can start a few threads"))
         };
         let (lanes, threads) = (0..threads).map(start).unzip();
-        Self { lanes, next: 0, seen: 0, bad: BTreeMap::new(), threads }
+        Self { lanes, next: 0, seen: 0, bad: 0, threads }
     }
 
     /// The next usable example with its number; `None` at the end of the range.
@@ -92,18 +91,13 @@ impl Ahead {
 
     fn refuse(&mut self, number: u64, reason: String) -> Result<()> {
         tracing::warn!(example = number, %reason, "an example is unusable and left out");
-        let last = format!("example {number}: {reason}");
-        self.bad.insert(number, reason);
-        let (bad, limit) = (self.bad.len() as u64, 10 + self.seen * TOLERATED_PER_MILLE / 1000);
+        self.bad += 1;
+        let (bad, limit) = (self.bad, 10 + self.seen * TOLERATED_PER_MILLE / 1000);
         if bad > limit {
+            let last = format!("example {number}: {reason}");
             return Err(TrainingError::Data { bad, seen: self.seen, limit, last });
         }
         Ok(())
-    }
-
-    /// Examples that were left out.
-    pub(super) fn left_out(&self) -> u64 {
-        self.bad.len() as u64
     }
 }
 
@@ -122,7 +116,7 @@ fn fill(
 ) {
     for number in numbers {
         let index = examples.len().map_or(number, |len| number % len.max(1));
-        let example = examples.get(index).map_err(|reason| format!("number {index}: {reason}"));
+        let example = examples.get(index);
         if sender.send((number, example)).is_err() {
             return;
         }

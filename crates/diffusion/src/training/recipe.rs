@@ -118,9 +118,8 @@ impl Recipe {
             }
             let o = &stage.optimizer;
             let share = |x: f64| (0.0..1.0).contains(&x);
-            if !(o.learning_rate > 0.0 && o.clip_norm > 0.0 && o.epsilon > 0.0)
-                || ![o.beta1, o.beta2, o.average_decay].into_iter().all(share)
-            {
+            let positive = [o.learning_rate, o.clip_norm, o.epsilon].into_iter().all(|x| x > 0.0);
+            if !positive || ![o.beta1, o.beta2, o.average_decay].into_iter().all(share) {
                 let what =
                     "learning_rate, clip_norm and epsilon are above 0; beta1, beta2, average_decay in 0..1";
                 return Err(format!("{name}.training.optimizer: {what}"));

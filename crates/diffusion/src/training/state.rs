@@ -12,7 +12,7 @@ use tch::Tensor;
 use super::adamw::AdamW;
 use super::error::{Result, TrainingError};
 use super::flat::Flat;
-use crate::floats::bytes;
+use crate::floats::{Bytes, bytes};
 
 /// Key of the note in the file's metadata.
 const NOTE: &str = "retouch.training";
@@ -97,7 +97,7 @@ fn states(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Writes named tensors (shape and little-endian float32) whole or not at all.
 pub(super) fn write_safetensors(
     path: &Path,
-    tensors: &[(impl AsRef<str>, (Vec<usize>, Vec<u8>))],
+    tensors: &[(impl AsRef<str>, Bytes)],
     notes: &[(&str, String)],
 ) -> Result<()> {
     let view = |shape: &[usize], bytes| {

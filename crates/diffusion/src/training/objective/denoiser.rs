@@ -102,7 +102,7 @@ pub fn denoiser(
     let mut errors = (predicted - wanted).square();
     let mse = errors.mean(Kind::Float).detach();
     if let Some(unchanged) = batch.unchanged.filter(|_| settings.changed > 0.0) {
-        errors = errors * (changes(x0, unchanged) * settings.changed + 1.0);
+        errors *= changes(x0, unchanged) * settings.changed + 1.0;
     }
     let per_row = errors.mean_dim([1i64, 2, 3].as_slice(), false, Kind::Float);
     let total = (per_row * weights(table, target, t, settings.snr_cap)?).mean(Kind::Float);

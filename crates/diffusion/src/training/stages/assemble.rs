@@ -7,18 +7,25 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use super::autoencoder::{PART, STEM};
-use super::{StageName, Training};
+use super::{StageName, Training, clip};
 use crate::checkpoint::Checkpoint;
 use crate::training::error::{Result, TrainingError};
 use crate::training::state::write_atomically;
 
+/// The files of a tokenizer.
+const TOKENIZER: [&str; 4] = ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"];
+
 impl Training {
-    /// Writes the model of `stage` (text-to-image or editor) into the new folder `output`, weights as float16.
+    /// Writes the model of `stage` (text-to-image, editor or clip) into the folder `output`, weights as float16.
     ///
     /// # Errors
     /// The stage is not done, or a file cannot be written.
     pub fn assemble(&self, stage: StageName, output: &Path) -> Result<()> {
+        if !self.is_done(stage) {
+            return Err(TrainingError::StageMissing { stage: "assemble", needs: stage.name() });
+        }
         let class = match stage {
+            StageName::Clip => return self.assemble_clip(output),
             StageName::TextToImage => "StableDiffusionPipeline",
             StageName::Editor => "StableDiffusionInstructPix2PixPipeline",
             StageName::Tokenizer | StageName::Vae | StageName::Latents => {
@@ -28,9 +35,6 @@ impl Training {
                 });
             }
         };
-        if !self.is_done(stage) {
-            return Err(TrainingError::StageMissing { stage: "assemble", needs: stage.name() });
-        }
         let scheduler = self.recipe.scheduler.get("_class_name").cloned().unwrap_or(Value::Null);
         let index = json!({
             "_class_name": class,
@@ -47,7 +51,7 @@ impl Training {
         write_new(output, "model_index.json", format!("{index:#}\n").as_bytes())?;
         let scheduler = format!("{:#}\n", Value::Object(self.recipe.scheduler.clone()));
         write_new(output, "scheduler/scheduler_config.json", scheduler.as_bytes())?;
-        for file in ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"] {
+        for file in TOKENIZER {
             self.copy(&format!("tokenizer/{file}"), output, &format!("tokenizer/{file}"))?;
         }
         let own = |name: &str| format!("{}/{name}", stage.name());
@@ -61,6 +65,17 @@ impl Training {
             write_new(output, &format!("{name}/{stem}.safetensors"), &halved(&checkpoint))?;
         }
         Ok(())
+    }
+
+    fn assemble_clip(&self, output: &Path) -> Result<()> {
+        for file in TOKENIZER {
+            self.copy(&format!("tokenizer/{file}"), output, file)?;
+        }
+        for file in ["config.json", clip::PREPROCESSOR] {
+            self.copy(&format!("{}/{file}", clip::PART), output, file)?;
+        }
+        let checkpoint = Checkpoint::open(&self.layout.part(clip::PART), clip::STEM, None)?;
+        write_new(output, &format!("{}.safetensors", clip::STEM), &halved(&checkpoint))
     }
 
     fn copy(&self, part: &str, output: &Path, name: &str) -> Result<()> {

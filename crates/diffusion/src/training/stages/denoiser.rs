@@ -3,10 +3,11 @@
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use super::autoencoder::STEM;
+use super::tokenizer::sized;
 use super::{Outcome, StageName, Training, Watch};
 use crate::checkpoint::Checkpoint;
 use crate::models::clip::{ClipText, ClipTextConfig};
@@ -73,7 +74,7 @@ impl Training {
         let editing = stage == StageName::Editor;
         let part = |name: &str| format!("{}/{name}", stage.name());
         let tokenizer = self.tokenizer()?;
-        let text_config = text_config(&self.recipe.text_encoder, &tokenizer)?;
+        let text_config = sized(&self.recipe.text_encoder, &tokenizer)?;
         let text_config = ClipTextConfig::from_file(&self.write_config(&part(TEXT), &text_config)?)?;
         let mut unet_config = self.recipe.unet.clone();
         let scale = self.vae()?.config().scaling_factor;
@@ -122,22 +123,6 @@ impl Training {
     }
 }
 
-/// A text encoder's configuration with the sizes and ids of the tokenizer.
-fn text_config(config: &Map<String, Value>, tokenizer: &Tokenizer) -> Result<Map<String, Value>> {
-    let (begin, end) = tokenizer.ends()?;
-    let mut config = config.clone();
-    for (field, value) in [
-        ("vocab_size", tokenizer.vocabulary()),
-        ("max_position_embeddings", tokenizer.model_max_length() as i64),
-        ("bos_token_id", begin),
-        ("eos_token_id", end),
-        ("pad_token_id", tokenizer.pad_id()),
-    ] {
-        config.insert(field.into(), json!(value));
-    }
-    Ok(config)
-}
-
 impl Step<'_> {
     fn losses(&self, run: &Run) -> Result<Losses> {
         let mut draws = run.draws();
@@ -151,7 +136,8 @@ impl Step<'_> {
         let (_, c, h, w) = crate::nn::dims4(&latents);
         let noise = draws.normal.next(&[b, c, h, w]).to_device(device);
         drop(draws);
-        let text = self.text_encoder.forward(&self.ids(&rows)?, None)?;
+        let ids = Training::ids(&self.tokenizer, rows.iter().map(|row| row.text))?;
+        let text = self.text_encoder.forward(&ids, None)?;
         let batch = Denoised {
             latents: &latents,
             image: image.as_ref(),
@@ -206,15 +192,6 @@ impl Step<'_> {
         let is_after = mask(&|row| row.side == Side::After);
         let latents = &sampled * &is_after + before.sample(&noise) * (1.0 - is_after);
         (latents * self.scale, None, None)
-    }
-
-    /// Token ids `[b, n]` int64.
-    fn ids(&self, rows: &[Row]) -> Result<Tensor> {
-        let mut ids = Vec::with_capacity(rows.len() * self.tokenizer.model_max_length());
-        for row in rows {
-            ids.extend(self.tokenizer.encode(row.text)?.ids);
-        }
-        Ok(Tensor::from_slice(&ids).view([rows.len() as i64, -1]))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod autoencoder;
+mod clip;
 mod denoiser;
 mod encode;
 mod parts;
@@ -31,11 +32,14 @@ pub enum StageName {
     TextToImage,
     /// The editor.
     Editor,
+    /// The dual encoder.
+    Clip,
 }
 
 impl StageName {
     /// All, in order.
-    pub const ALL: [Self; 5] = [Self::Tokenizer, Self::Vae, Self::Latents, Self::TextToImage, Self::Editor];
+    pub const ALL: [Self; 6] =
+        [Self::Tokenizer, Self::Vae, Self::Latents, Self::TextToImage, Self::Editor, Self::Clip];
 
     /// Its name on the command line and in the work folder.
     pub fn name(self) -> &'static str {
@@ -45,6 +49,18 @@ impl StageName {
             Self::Latents => "latents",
             Self::TextToImage => "text-to-image",
             Self::Editor => "editor",
+            Self::Clip => "clip",
+        }
+    }
+
+    /// The stages whose results it uses.
+    fn needs(self) -> &'static [Self] {
+        match self {
+            Self::Tokenizer | Self::Vae => &[],
+            Self::Latents => &[Self::Vae],
+            Self::TextToImage => &[Self::Tokenizer, Self::Latents],
+            Self::Editor => &[Self::Tokenizer, Self::Latents, Self::TextToImage],
+            Self::Clip => &[Self::Tokenizer],
         }
     }
 }
@@ -88,15 +104,14 @@ impl Training {
     /// Begins or goes on in `folder`, which belongs to one recipe.
     ///
     /// # Errors
-    /// A recipe that cannot be used, or a folder of another one.
+    /// A folder of another recipe, or one that cannot be written.
     pub fn open(
-        recipe: &Path,
+        recipe: Recipe,
         folder: &Path,
         options: TrainingOptions,
         examples: Arc<dyn Examples>,
     ) -> Result<Self> {
         crate::error::quiet_panics();
-        let recipe = Recipe::read(recipe)?;
         let layout = Layout(folder.to_owned());
         std::fs::create_dir_all(folder).map_err(|e| TrainingError::write(folder, e))?;
         let (path, text) = (layout.recipe(), format!("{:#}\n", serde_json::json!(recipe)));
@@ -107,6 +122,12 @@ impl Training {
             Err(e) => return Err(TrainingError::read(&path, e)),
         }
         Ok(Self { recipe, layout, options, examples })
+    }
+
+    /// The stages of the recipe, in order.
+    pub fn stages(&self) -> impl Iterator<Item = StageName> + use<> {
+        let clip = self.recipe.clip.is_some();
+        StageName::ALL.into_iter().filter(move |stage| clip || *stage != StageName::Clip)
     }
 
     /// The recipe.
@@ -132,8 +153,7 @@ impl Training {
         if self.is_done(stage) {
             return Ok(Outcome::Done);
         }
-        let before = StageName::ALL.into_iter().take_while(|other| *other != stage);
-        if let Some(missing) = before.into_iter().find(|other| !self.is_done(*other)) {
+        if let Some(missing) = stage.needs().iter().find(|other| !self.is_done(**other)) {
             return Err(TrainingError::StageMissing { stage: stage.name(), needs: missing.name() });
         }
         let outcome = match stage {
@@ -142,6 +162,7 @@ impl Training {
             StageName::Latents => self.encode_pairs(watch),
             StageName::TextToImage => self.train_denoiser(stage, watch),
             StageName::Editor => self.train_denoiser(stage, watch),
+            StageName::Clip => self.train_clip(watch),
         }?;
         if outcome == Outcome::Done {
             write_atomically(&self.done_mark(stage), b"")?;

@@ -4,11 +4,12 @@ mod data;
 mod resume;
 mod whole;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use retouch_diffusion::training::{
-    Example, Examples, Outcome, Picture, Report, StageName, Stop, Training, TrainingOptions,
+    Example, Examples, Outcome, Picture, Recipe, Report, StageName, Stop, Training, TrainingError,
+    TrainingOptions,
 };
 use retouch_diffusion::{Device, Kind};
 
@@ -25,7 +26,7 @@ impl Examples for Squares {
 
     fn get(&self, index: u64) -> Result<Example, String> {
         let (colour, name) = [([220, 30, 30], "red"), ([30, 60, 220], "blue")][(index % 2) as usize];
-        let left = index / 2 % 2 == 0;
+        let left = (index / 2).is_multiple_of(2);
         let at = |left: bool| if left { ("left", 1) } else { ("right", 9) };
         let ((from, before), (to, after)) = (at(left), at(!left));
         Ok(Example {
@@ -45,7 +46,7 @@ fn square(left: u32, colour: [u8; 3]) -> Picture {
 }
 
 /// The test's recipe; `text` replaces parts of it.
-pub(super) fn recipe(folder: &Path, replace: &[(&str, &str)]) -> PathBuf {
+pub(super) fn recipe(folder: &Path, replace: &[(&str, &str)]) -> Result<Recipe, TrainingError> {
     let mut text = include_str!("recipe.toml").to_owned();
     for (from, to) in replace {
         assert!(text.contains(from), "the recipe has no {from:?}");
@@ -53,7 +54,7 @@ pub(super) fn recipe(folder: &Path, replace: &[(&str, &str)]) -> PathBuf {
     }
     let path = folder.join("recipe.toml");
     std::fs::write(&path, text).expect("writable");
-    path
+    Recipe::read(&path)
 }
 
 pub(super) fn options() -> TrainingOptions {
@@ -62,14 +63,19 @@ pub(super) fn options() -> TrainingOptions {
 
 /// Opens a training of [`Squares`] in `folder/work`.
 pub(super) fn open(folder: &Path) -> Training {
-    Training::open(&recipe(folder, &[]), &folder.join("work"), options(), Arc::new(Squares))
-        .expect("a usable recipe")
+    Training::open(
+        recipe(folder, &[]).expect("a usable recipe"),
+        &folder.join("work"),
+        options(),
+        Arc::new(Squares),
+    )
+    .expect("a usable recipe")
 }
 
 /// Runs every stage to its end; the reports with a loss, by stage.
 pub(super) fn finish(training: &Training) -> Vec<(StageName, f64)> {
     let mut losses = Vec::new();
-    for stage in StageName::ALL {
+    for stage in training.stages() {
         let outcome = training.run(stage, &mut |stage, report| {
             losses.extend(report.loss.map(|loss| (stage, loss)));
             Ok(())

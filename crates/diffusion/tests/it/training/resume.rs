@@ -93,8 +93,8 @@ fn a_damaged_state_and_another_recipe_are_named() {
     assert_eq!(error.code(), "training_state_invalid");
     assert!(error.to_string().contains("state-00000003.safetensors"), "{error}");
 
-    let other = recipe(folder.path(), &[("seed = 7", "seed = 8")]);
-    let error = Training::open(&other, &folder.path().join("work"), options(), Arc::new(Squares));
+    let other = recipe(folder.path(), &[("seed = 7", "seed = 8")]).expect("a usable recipe");
+    let error = Training::open(other, &folder.path().join("work"), options(), Arc::new(Squares));
     assert_eq!(error.err().map(|e| e.code()), Some("recipe_changed"));
 
     let error = training.run(StageName::Editor, &mut |_, _| Ok(())).expect_err("no latents");

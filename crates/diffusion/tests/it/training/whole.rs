@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use retouch_diffusion::models::clip::ClipModel;
+use retouch_diffusion::tokenizer::Tokenizer;
 use retouch_diffusion::training::StageName;
 use retouch_diffusion::{Device, Engine, EngineOptions, Family, Kind, LoadOptions, Model, run};
 use retouch_ports::step_engine::{RowRequest, Task};
@@ -34,9 +36,9 @@ fn every_stage_learns_and_the_models_run() {
     let training = open(folder.path());
     let losses = finish(&training);
     let of = |stage| losses.iter().filter(move |(own, _)| *own == stage).map(|(_, loss)| *loss);
-    let (first, last) = (of(StageName::Vae).next(), of(StageName::Vae).last());
+    let (first, last) = (of(StageName::Vae).next(), of(StageName::Vae).next_back());
     assert!(last < first.map(|first| first / 2.0), "the autoencoder went from {first:?} to {last:?}");
-    for stage in [StageName::TextToImage, StageName::Editor] {
+    for stage in [StageName::TextToImage, StageName::Editor, StageName::Clip] {
         assert_eq!(of(stage).count(), 4, "a line of metrics every 3 of 12 steps");
         assert!(of(stage).all(f64::is_finite));
     }
@@ -63,4 +65,10 @@ fn every_stage_learns_and_the_models_run() {
     assert_eq!(generator.family(), Family::TextToImage);
     let mut engine = Engine::new(Rc::new(generator), EngineOptions::default());
     run(&mut engine, request(Task::Generate, "a blue square on the right"), &mut |_| ()).expect("an image");
+
+    let output = folder.path().join("clip");
+    training.assemble(StageName::Clip, &output).expect("a finished stage");
+    let (clip, report) = ClipModel::load(&output, None, Device::Cpu, Kind::Float).expect("a complete model");
+    assert!(report.unused.is_empty() && clip.logit_scale() > 1.0);
+    Tokenizer::load(&output).expect("beside it");
 }

@@ -9,7 +9,7 @@ use retouch_diffusion::training::StageName;
 
 use crate::args::Dtype;
 
-/// Trains the networks of a recipe: autoencoder, text-to-image model, editor.
+/// Trains the networks of a recipe: autoencoder, text-to-image model, editor, dual encoder.
 #[derive(Args)]
 pub(crate) struct TrainArgs {
     /// The recipe, a TOML file
@@ -20,7 +20,7 @@ pub(crate) struct TrainArgs {
     /// Folder of pairs with an `index.jsonl`, as `retouch scenes render` writes it
     #[arg(long)]
     pub(crate) data: PathBuf,
-    /// Last stage to run: tokenizer, vae, latents, text-to-image or editor
+    /// Last stage to run: tokenizer, vae, latents, text-to-image, editor or clip
     #[arg(long)]
     pub(crate) until: Option<Until>,
     /// Where to write the editor as a model folder, weights as float16
@@ -29,6 +29,9 @@ pub(crate) struct TrainArgs {
     /// Where to write the text-to-image model as a model folder, weights as float16
     #[arg(long)]
     pub(crate) text_to_image: Option<PathBuf>,
+    /// Where to write the dual encoder, weights as float16
+    #[arg(long)]
+    pub(crate) clip: Option<PathBuf>,
     /// Type of the forward passes; weights stay float32
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     pub(crate) dtype: Dtype,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use retouch_diffusion::training::{
-    Examples, Outcome, Report, StageName, Stop, Training, TrainingError, TrainingOptions,
+    Examples, Outcome, Recipe, Report, StageName, Stop, Training, TrainingError, TrainingOptions,
 };
 use serde_json::json;
 
@@ -29,10 +29,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
         kind: args.dtype.kind(),
         example_threads: usize::from(args.example_threads),
     };
-    let examples: Arc<dyn Examples> = Arc::new(folder::Folder::open(&args.data)?);
-    let training = Training::open(&args.recipe, &args.work, options, examples)?;
+    let recipe = Recipe::read(&args.recipe)?;
+    let examples: Arc<dyn Examples> = Arc::new(folder::Folder::open(&args.data, recipe.size)?);
+    let training = Training::open(recipe, &args.work, options, examples)?;
     let interrupted = interruptible()?;
-    for stage in StageName::ALL {
+    for stage in training.stages() {
         if train(&training, stage, args.json, &interrupted)? == Outcome::Stopped {
             let message = format!("stopped in stage `{}`; the same command goes on from there", stage.name());
             return Err(Failure::new(Blame::Engine, "training_stopped", message));
@@ -41,8 +42,12 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    for (stage, output) in [(StageName::Editor, &args.editor), (StageName::TextToImage, &args.text_to_image)]
-    {
+    let wanted = [
+        (StageName::Editor, &args.editor),
+        (StageName::TextToImage, &args.text_to_image),
+        (StageName::Clip, &args.clip),
+    ];
+    for (stage, output) in wanted {
         let Some(output) = output else { continue };
         training.assemble(stage, output)?;
         let done = json!({ "stage": stage.name(), "model": output });
