@@ -1,6 +1,7 @@
 //! `retouch`: the command line. It never loads LibTorch; engine commands run in the sibling `retouch-engine`.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
@@ -59,6 +60,7 @@ fn engine(arguments: &[OsString]) -> ExitCode {
 }
 
 fn unavailable(message: &str) -> ExitCode {
-    eprintln!("error: {message} [engine_unavailable]");
+    // Where nobody reads any more, the exit status still tells.
+    let _ = writeln!(std::io::stderr(), "error: {message} [engine_unavailable]");
     ExitCode::from(UNAVAILABLE)
 }

@@ -1,5 +1,6 @@
 //! What can go wrong in the engine, each kind with a stable code.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use crate::samplers::SamplerError;
@@ -104,6 +105,16 @@ pub enum Error {
         /// The first line of LibTorch's message.
         message: String,
     },
+    /// Something panicked that is not LibTorch: a mistake in this program or in a library of its.
+    #[error("{operation} hit a mistake of this program{}: {message}; please report it", place.as_deref().map(|p| format!(" at {p}")).unwrap_or_default())]
+    Panic {
+        /// What was being done.
+        operation: &'static str,
+        /// The panic's message.
+        message: String,
+        /// Source file and line, where they are known.
+        place: Option<String>,
+    },
     /// The device has no memory left for the operation.
     #[error("{operation} ran out of memory on the device: use a smaller size, fewer rows or another dtype")]
     OutOfMemory {
@@ -139,6 +150,13 @@ pub enum Error {
     },
 }
 
+/// How a panic of tch begins.
+const TCH_PANIC: &str = "called `Result::unwrap()` on an `Err` value: Torch(";
+/// How a panic of the shim begins.
+const SHIM_PANIC: &str = "an operation of the shim ";
+/// How LibTorch and its libraries say that memory is short.
+const NO_MEMORY: [&str; 4] = ["out of memory", "can't allocate memory", "bad_alloc", "ALLOC_FAILED"];
+
 impl Error {
     /// A stable, machine-readable name of the kind of error.
     pub fn code(&self) -> &'static str {
@@ -154,6 +172,7 @@ impl Error {
             Error::Sampler(e) => e.code(),
             Error::Parameter { .. } => "parameter_invalid",
             Error::Torch { .. } => "engine_failure",
+            Error::Panic { .. } => "engine_panic",
             Error::OutOfMemory { .. } => "out_of_memory",
             Error::NonFinite { .. } => "row_non_finite",
             Error::UnknownRow(_) => "row_unknown",
@@ -166,14 +185,23 @@ impl Error {
         Error::ModelFile { path: path.to_owned(), source }
     }
 
+    /// Names a panic while doing `operation`: LibTorch's, which tch and the shim panic with, or another.
+    fn panic(operation: &'static str, message: &str, place: Option<String>) -> Self {
+        let of_torch = message.starts_with(TCH_PANIC) || message.starts_with(SHIM_PANIC);
+        if of_torch || NO_MEMORY.iter().any(|text| message.contains(text)) {
+            return Error::torch(operation, message);
+        }
+        let line = message.lines().find(|line| !line.trim().is_empty()).unwrap_or("no message");
+        Error::Panic { operation, message: shorten(line.to_owned()), place }
+    }
+
     /// Names what LibTorch reported while doing `operation`.
     pub(crate) fn torch(operation: &'static str, message: &str) -> Self {
-        const NO_MEMORY: [&str; 4] = ["out of memory", "can't allocate memory", "bad_alloc", "ALLOC_FAILED"];
         if NO_MEMORY.iter().any(|text| message.contains(text)) {
             return Error::OutOfMemory { operation };
         }
         // tch panics with its error as Rust source writes it, and LibTorch appends the stack, a line each.
-        let message = message.trim_start_matches("called `Result::unwrap()` on an `Err` value: Torch(\"");
+        let message = message.trim_start_matches(TCH_PANIC).trim_start_matches("\"");
         let mut lines = message.lines().flat_map(|line| line.split("\\n")).map(str::trim);
         let message = lines.find(|line| !line.is_empty()).unwrap_or("no message");
         Error::Torch { operation, message: message.to_owned() }
@@ -200,7 +228,7 @@ pub(crate) fn shorten(mut text: String) -> String {
     text
 }
 
-/// Runs `f`, turning a panic of tch (LibTorch's exceptions surface so) into a named error.
+/// Runs `f`, turning a panic (LibTorch's exceptions surface as panics of tch) into a named error.
 ///
 /// The default panic hook still prints; the engine's thread installs [`quiet_panics`] once.
 pub(crate) fn contain<T>(operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -215,13 +243,15 @@ pub(crate) fn contain<T>(operation: &'static str, f: impl FnOnce() -> Result<T>)
                 .map(String::as_str)
                 .or_else(|| payload.downcast_ref::<&str>().copied())
                 .unwrap_or("a panic without a message");
-            Err(Error::torch(operation, message))
+            Err(Error::panic(operation, message, PLACE.with(Cell::take)))
         }
     }
 }
 
 thread_local! {
-    static CONTAINED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    static CONTAINED: Cell<u32> = const { Cell::new(0) };
+    /// Where the last contained panic came from.
+    static PLACE: Cell<Option<String>> = const { Cell::new(None) };
 }
 
 /// Keeps panics that [`contain`] turns into errors off standard error. Idempotent.
@@ -230,8 +260,12 @@ pub(crate) fn quiet_panics() {
     ONCE.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if CONTAINED.with(std::cell::Cell::get) == 0 {
+            if CONTAINED.with(Cell::get) == 0 {
                 previous(info);
+            } else {
+                PLACE.with(|place| {
+                    place.set(info.location().map(|at| format!("{}:{}", at.file(), at.line())))
+                });
             }
         }));
     });
@@ -254,5 +288,21 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("frame #0") && !text.contains("unwrap"), "{text}");
+    }
+
+    #[test]
+    fn a_mistake_of_ours_is_not_blamed_on_libtorch() {
+        quiet_panics();
+        let error = contain("a test", || -> Result<()> { panic!("one row too many\nand more") });
+        let error = error.expect_err("it panics");
+        assert_eq!(error.code(), "engine_panic");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("a test hit a mistake of this program at ") && text.contains("error.rs:"),
+            "{text}"
+        );
+        assert!(text.ends_with(": one row too many; please report it"), "{text}");
+        let error = contain("a test", || -> Result<()> { panic!("std::bad_alloc") }).expect_err("it panics");
+        assert_eq!(error.code(), "out_of_memory");
     }
 }

@@ -1,6 +1,6 @@
 //! What the fuzz targets call with arbitrary bytes, so that plain tests can call the same over the committed corpus.
 //!
-//! Panics that the library turns into errors count as findings here: each function refuses `engine_failure`.
+//! Panics that the library turns into errors count as findings here: each function refuses `engine_failure` and `engine_panic`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,9 @@ fn named<T>(result: Result<T>) -> Option<T> {
         Ok(value) => Some(value),
         Err(error) => {
             let text = error.to_string();
-            assert!(!matches!(error, Error::Torch { .. } | Error::OutOfMemory { .. }), "{text}");
+            let panicked =
+                matches!(error, Error::Torch { .. } | Error::Panic { .. } | Error::OutOfMemory { .. });
+            assert!(!panicked, "{text}");
             assert!(text.len() < 16 << 10, "a message of {} bytes", text.len());
             None
         }

@@ -164,7 +164,9 @@ impl Tokenizer {
 /// A panic of the library on a malformed file, as the tokenizer's error that it is.
 fn name(folder: &Path, error: Error) -> Error {
     match error {
-        Error::Torch { message, .. } => Error::Tokenizer { path: folder.to_owned(), reason: message },
+        Error::Torch { message, .. } | Error::Panic { message, .. } => {
+            Error::Tokenizer { path: folder.to_owned(), reason: message }
+        }
         other => other,
     }
 }

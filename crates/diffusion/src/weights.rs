@@ -9,7 +9,6 @@ use tch::{Device, Kind, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result, contain};
-use crate::training::Parameters;
 
 /// Where and in which type weights are wanted, and the account of what was asked for.
 pub struct Weights {
@@ -25,6 +24,21 @@ pub struct Weights {
 pub struct LoadReport {
     /// Tensors in the checkpoint that the model has no place for.
     pub unused: Vec<String>,
+}
+
+/// Builds a network from `checkpoint`; `operation` says what was being done where that fails.
+pub(crate) fn load<T>(
+    operation: &'static str,
+    checkpoint: Checkpoint,
+    device: Device,
+    kind: Kind,
+    build: impl FnOnce(&Scope) -> T,
+) -> Result<(T, LoadReport)> {
+    contain(operation, || {
+        let weights = Weights::new(Arc::new(checkpoint), device, kind);
+        let network = tch::no_grad(|| build(&weights.root()));
+        Ok((network, weights.finish()?))
+    })
 }
 
 impl Weights {
@@ -57,23 +71,6 @@ impl Weights {
             problems.push("and more".into());
         }
     }
-}
-
-/// Builds a network of `parameters`, which computes in `kind`: its tensors are leaves, and gradients pass through it.
-pub(crate) fn build_in_training<N>(
-    operation: &'static str,
-    parameters: Parameters,
-    kind: Kind,
-    build: impl FnOnce(&Scope, Arc<Checkpoint>) -> N,
-) -> Result<N> {
-    let device = parameters.device();
-    let checkpoint = Arc::new(Checkpoint::in_training(parameters));
-    contain(operation, || {
-        let weights = Weights::new(checkpoint.clone(), device, kind);
-        let network = tch::no_grad(|| build(&weights.root(), checkpoint));
-        weights.finish()?;
-        Ok(network)
-    })
 }
 
 /// A path in a checkpoint: `scope / "down_blocks" / 0` is the prefix `down_blocks.0.`.

@@ -64,12 +64,13 @@ pub(crate) fn run(args: &Args, workspace: &Workspace) -> Result<()> {
         bail!("no crates/*/tests/goldens/make_*.py matches; the filter is part of a script's path");
     }
     let python = venv::python(workspace)?;
-    let mut breaches = 0;
+    let (mut breaches, mut compared) = (0, 0);
     for folder in &folders {
         let made = tempfile::tempdir().context("creating a folder for the goldens")?;
         let outputs = make(&python, folder, made.path())?;
         let verdicts = verdicts(folder, &outputs)?;
         print_table(workspace.root(), folder, &verdicts);
+        compared += verdicts.len();
         if args.update {
             update(folder, &outputs, &verdicts)?;
         } else {
@@ -77,7 +78,11 @@ pub(crate) fn run(args: &Args, workspace: &Workspace) -> Result<()> {
         }
     }
     match breaches {
-        0 => Ok(()),
+        0 if args.update => Ok(()),
+        0 => {
+            println!("all {compared} goldens are equal to what the scripts make");
+            Ok(())
+        }
         n => bail!(
             "{n} goldens are not what the scripts make; look at the table, then `cargo xtask goldens --update`"
         ),

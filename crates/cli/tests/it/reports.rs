@@ -96,6 +96,7 @@ const INFO: &str = r#"{
   "parameters": 2149700,
   "dtype": "f16",
   "weight_bytes": 4299400,
+  "run_bytes": 165223048,
   "sampler": "euler-a",
   "vae_factor": 2,
   "fingerprint": "FINGERPRINT",
@@ -139,6 +140,7 @@ trained at   64x64 pixels, VAE factor 2
 sampler      euler-a
 parameters   2149701
 weights      8.2 MiB in f32
+memory       about 165 MiB for one image of that size
 fingerprint  FINGERPRINT
 unet         1428165 parameters, 5.4 MiB stored as f32; missing: none; unused: spare.weight
 vae          658375 parameters, 2.5 MiB stored as f32; missing: none; unused: none
@@ -213,4 +215,25 @@ fn a_closed_standard_output_is_named() {
     let output = command.spawn().and_then(Child::wait_with_output).expect("ends");
     let message = "error: cannot write standard output: Broken pipe (os error 32) [file_inaccessible]\n";
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(3), message));
+}
+
+/// Messages that nobody can read any more change neither the exit status nor the result.
+#[test]
+fn a_closed_standard_error_is_no_panic() {
+    let place = Place::new();
+    let status = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = place.command(RETOUCH);
+        let child = command.args(arguments).stdout(Stdio::null()).stderr(writer).spawn();
+        child.and_then(Child::wait_with_output).expect("ends").status.code()
+    };
+    assert_eq!(status(&["engine", "info", "--model", "nowhere"]), Some(4));
+    assert_eq!(status(&["engine", "info", "--frob"]), Some(2));
+    let long = "very ".repeat(100);
+    let mut edit = place.edit_arguments("--steps 1 --output out.png");
+    let instruction = edit.iter().position(|a| *a == "--instruction").expect("there") + 1;
+    edit[instruction] = &long;
+    assert_eq!(status(&edit), Some(0));
+    assert!(place.path("out.png").is_file());
 }

@@ -15,6 +15,7 @@ use tch::{Kind, Tensor};
 
 use super::Model;
 use super::export;
+use super::guidance::{self, Branches};
 use super::prompt::PromptCache;
 use super::row::{Encoded, Row};
 use crate::error::{Error, Result, contain};
@@ -94,6 +95,20 @@ impl Engine {
         self.rows.iter().filter(|(_, other)| other.gang == row.gang).map(|(id, _)| *id).collect()
     }
 
+    /// The branches of the row's next forward: its own, and those that the rest of its `gang` takes from it.
+    fn branches_of(&self, row: &Row, gang: &[RowId]) -> Branches {
+        let mut branches = row.branches();
+        if row.is_controlled(self.gangs[&row.gang]) {
+            let unfinished = gang.iter().filter(|mate| !self.is_finished(mate));
+            unfinished.for_each(|mate| guidance::extend(&mut branches, &self.rows[mate].branches()));
+        }
+        branches
+    }
+
+    fn is_finished(&self, id: &RowId) -> bool {
+        matches!(self.rows[id].stage(), Stage::Denoised | Stage::Decoded)
+    }
+
     fn try_admit(&mut self, gang: Gang) -> Result<Vec<RowId>> {
         let count = gang.rows.len();
         let size = gang.rows.first().map(|r| (r.request.width, r.request.height));
@@ -140,28 +155,22 @@ impl Engine {
         Ok(())
     }
 
-    /// Encodes one row at a time: what shares the call does not influence the result, and memory stays bounded.
-    fn try_encode(&mut self, ids: &[RowId]) -> Result<()> {
-        for &id in ids {
-            let row = self.in_stage(id, Stage::Admitted)?;
-            let image_latents = match &row.request.task {
-                Task::Generate => None,
-                Task::Edit { image } => {
-                    let (w, h) = row.size();
-                    Some(contain("encoding an image", || {
-                        let latents = self.encode_image(image, w, h);
-                        self.expect_finite(&latents, id, row.forward, "encode")?;
-                        Ok(latents)
-                    })?)
-                }
-            };
-            let row = self.rows.get_mut(&id).ok_or(Error::UnknownRow(id.0))?;
-            row.encoded = Some(encode_text(&self.model, &mut self.prompts, &row.request, image_latents)?);
-        }
-        if self.options.low_memory {
-            self.model.text_encoder().checkpoint().release_all();
-            self.model.vae().checkpoint().release_all();
-        }
+    /// Encodes one row: what shares the call does not influence the result, and memory stays bounded.
+    fn try_encode(&mut self, id: RowId) -> Result<()> {
+        let row = self.in_stage(id, Stage::Admitted)?;
+        let image_latents = match &row.request.task {
+            Task::Generate => None,
+            Task::Edit { image } => {
+                let (w, h) = row.size();
+                Some(contain("encoding an image", || {
+                    let latents = self.encode_image(image, w, h);
+                    self.expect_finite(&latents, id, row.forward, "encode")?;
+                    Ok(latents)
+                })?)
+            }
+        };
+        let row = self.rows.get_mut(&id).ok_or(Error::UnknownRow(id.0))?;
+        row.encoded = Some(encode_text(&self.model, &mut self.prompts, &row.request, image_latents)?);
         Ok(())
     }
 
@@ -190,22 +199,20 @@ impl Engine {
         Some(format!("the model's weights are at fault, first `{weight}`; download them again"))
     }
 
-    fn try_decode(&mut self, ids: &[RowId]) -> Result<()> {
-        for &id in ids {
-            let row = self.in_stage(id, Stage::Denoised)?;
-            let vae = self.model.vae();
-            let (width, height) = row.size();
-            let tiled = u64::from(width) * u64::from(height) > self.options.tile_above;
-            let image = contain("decoding an image", || {
-                let latents = &row.latents / vae.config().scaling_factor;
-                let image = if tiled { vae.decode_tiled(&latents) } else { vae.decode(&latents) };
-                // Before clamping, which would make white or black of infinity.
-                self.expect_finite(&image, id, row.forward, "decode")?;
-                Ok((image.to_kind(Kind::Float) / 2.0 + 0.5).clamp(0.0, 1.0))
-            })?;
-            if let Some(row) = self.rows.get_mut(&id) {
-                row.image = Some(image);
-            }
+    fn try_decode(&mut self, id: RowId) -> Result<()> {
+        let row = self.in_stage(id, Stage::Denoised)?;
+        let vae = self.model.vae();
+        let (width, height) = row.size();
+        let tiled = u64::from(width) * u64::from(height) > self.options.tile_above;
+        let image = contain("decoding an image", || {
+            let latents = &row.latents / vae.config().scaling_factor;
+            let image = if tiled { vae.decode_tiled(&latents) } else { vae.decode(&latents) };
+            // Before clamping, which would make white or black of infinity.
+            self.expect_finite(&image, id, row.forward, "decode")?;
+            Ok((image.to_kind(Kind::Float) / 2.0 + 0.5).clamp(0.0, 1.0))
+        })?;
+        if let Some(row) = self.rows.get_mut(&id) {
+            row.image = Some(image);
         }
         Ok(())
     }
@@ -227,6 +234,7 @@ impl Engine {
 fn finite(tensor: &Tensor) -> bool {
     tensor.isfinite().all().int64_value(&[]) != 0
 }
+
 fn encode_text(
     model: &Model,
     prompts: &mut PromptCache,
@@ -268,12 +276,21 @@ impl StepEngine for Engine {
     }
 
     fn rows(&self) -> Vec<RowStatus> {
-        self.rows.iter().map(|(id, row)| row.status(*id, self.gang_of(row))).collect()
+        let status = |(id, row): (&RowId, &Row)| {
+            let gang = self.gang_of(row);
+            row.status(*id, self.branches_of(row, &gang).len(), gang)
+        };
+        self.rows.iter().map(status).collect()
     }
 
     fn encode(&mut self, rows: &[RowId]) -> Result<(), EngineError> {
         let _no_grad = tch::no_grad_guard();
-        rows.iter().try_for_each(|&row| self.try_encode(&[row]).map_err(|e| blame(row, e)))
+        let result = rows.iter().try_for_each(|&row| self.try_encode(row).map_err(|e| blame(row, e)));
+        if self.options.low_memory {
+            self.model.text_encoder().checkpoint().release_all();
+            self.model.vae().checkpoint().release_all();
+        }
+        result
     }
 
     fn step(&mut self, rows: &[RowId]) -> Result<(), EngineError> {
@@ -283,7 +300,7 @@ impl StepEngine for Engine {
 
     fn decode(&mut self, rows: &[RowId]) -> Result<(), EngineError> {
         let _no_grad = tch::no_grad_guard();
-        rows.iter().try_for_each(|&row| self.try_decode(&[row]).map_err(|e| blame(row, e)))
+        rows.iter().try_for_each(|&row| self.try_decode(row).map_err(|e| blame(row, e)))
     }
 
     fn take(&mut self, row: RowId) -> Result<Output, EngineError> {
@@ -296,9 +313,8 @@ impl StepEngine for Engine {
     }
 
     fn cancel(&mut self, row: RowId) -> Result<Vec<RowId>, EngineError> {
-        let finished = |id: &RowId| matches!(self.rows[id].stage(), Stage::Denoised | Stage::Decoded);
         let mut gang = self.gang_of(self.row(row)?);
-        gang.retain(|id| *id == row || !finished(id));
+        gang.retain(|id| *id == row || !self.is_finished(id));
         gang.iter().for_each(|id| drop(self.rows.remove(id)));
         self.forget_empty_gangs();
         Ok(gang)

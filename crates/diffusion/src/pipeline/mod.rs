@@ -5,6 +5,8 @@ mod engine;
 mod export;
 mod fuzzing;
 mod guidance;
+mod index;
+mod memory;
 mod model;
 mod prompt;
 mod row;

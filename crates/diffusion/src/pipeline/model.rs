@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind};
 
+use super::index::ModelIndex;
+use super::memory::Footprint;
 use crate::checkpoint::Checkpoint;
-use crate::config::ConfigReader;
 use crate::error::{Error, Result};
 use crate::files::{read_small, read_small_text};
 use crate::models::clip::ClipText;
@@ -15,12 +15,6 @@ use crate::models::unet::UNet;
 use crate::models::vae::Vae;
 use crate::samplers::SamplerConfig;
 use crate::tokenizer::Tokenizer;
-
-/// Pipelines by the class that `model_index.json` names.
-const PIPELINES: [(&str, Family); 2] = [
-    ("StableDiffusionInstructPix2PixPipeline", Family::InstructPix2Pix),
-    ("StableDiffusionPipeline", Family::TextToImage),
-];
 
 /// What a model does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +78,8 @@ pub struct ModelInfo {
     pub factor: i64,
     /// Width and height that it was trained at, in pixels.
     pub native_size: (i64, i64),
+    /// Estimate of the bytes of memory that making one image of that size takes, weights included.
+    pub run_bytes: u64,
     /// Identifies weights and configuration.
     pub fingerprint: String,
 }
@@ -92,10 +88,11 @@ impl Model {
     /// Loads a folder with `model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/` and `scheduler/`.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
         crate::error::quiet_panics();
-        let family = family(folder)?;
+        let index = ModelIndex::read(folder)?;
         let sampler_path = folder.join("scheduler/scheduler_config.json");
         let sampler = SamplerConfig::from_json(&read_small_text(&sampler_path)?)
             .map_err(|source| Error::Scheduler { path: sampler_path, source })?;
+        index.check_scheduler(sampler.class_name())?;
         let tokenizer = Tokenizer::load(&folder.join("tokenizer"))?;
         let (variant, device, kind) = (options.variant.as_deref(), options.device, options.kind);
         let (text_encoder, text_report) =
@@ -104,7 +101,7 @@ impl Model {
         let (unet, unet_report) = UNet::load(&folder.join("unet"), variant, device, kind)?;
         let model = Self {
             folder: folder.to_owned(),
-            family,
+            family: index.family,
             unet,
             vae,
             text_encoder,
@@ -266,32 +263,23 @@ impl Model {
             stored_bytes: checkpoint.stored_bytes(),
             unused: self.unused.iter().find(|(n, _)| *n == name).map(|(_, u)| u.clone()).unwrap_or_default(),
         };
+        let components: Vec<_> = self.checkpoints().into_iter().map(component).collect();
+        let footprint = Footprint {
+            unet: self.unet.config(),
+            vae: self.vae.config(),
+            parameters: components.iter().map(|component| component.parameters).sum(),
+            kind: self.kind,
+            vae_kind: self.vae.kind(),
+        };
+        let (width, height) = self.native_size();
         Ok(ModelInfo {
             family: self.family,
-            components: self.checkpoints().into_iter().map(component).collect(),
+            components,
+            run_bytes: footprint.bytes(width.unsigned_abs(), height.unsigned_abs()),
             sampler: self.sampler_name()?,
             factor: self.vae.config().factor(),
             native_size: self.native_size(),
             fingerprint: self.fingerprint()?,
         })
     }
-}
-
-/// The pipeline that `model_index.json` names.
-fn family(folder: &Path) -> Result<Family> {
-    let path = folder.join("model_index.json");
-    if !path.is_file() {
-        return Err(Error::ModelIncomplete {
-            folder: folder.to_owned(),
-            what: "model_index.json".into(),
-            hint: "give the folder of a model in the diffusers layout".into(),
-        });
-    }
-    let mut reader = ConfigReader::open(&path)?;
-    let class = reader.take("_class_name").unwrap_or(Value::Null);
-    let found = PIPELINES.iter().find(|(name, _)| class == *name).map(|(_, family)| *family);
-    found.ok_or_else(|| {
-        let names: Vec<_> = PIPELINES.iter().map(|(name, _)| *name).collect();
-        reader.refuse("_class_name", &class, format!("one of {}", names.join(", ")))
-    })
 }

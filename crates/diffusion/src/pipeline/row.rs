@@ -117,14 +117,15 @@ impl Row {
         }
     }
 
-    pub(super) fn status(&self, id: RowId, gang: Vec<RowId>) -> RowStatus {
+    /// `branches` is how many its next forward evaluates, which its gang may add to.
+    pub(super) fn status(&self, id: RowId, branches: usize, gang: Vec<RowId>) -> RowStatus {
         RowStatus {
             id,
             gang,
             stage: self.stage(),
             forward: self.forward,
             forwards: self.sampler.evaluations(),
-            branches: self.branches().len(),
+            branches,
             group: self.size(),
         }
     }

@@ -135,6 +135,11 @@ impl SamplerConfig {
         SamplerKind::of_class(class).ok_or_else(|| SamplerError::UnknownSampler { name: class.to_owned() })
     }
 
+    /// The diffusers class that the config names, if it names one.
+    pub(crate) fn class_name(&self) -> Option<&str> {
+        self.class.as_deref()
+    }
+
     /// The value of a field, if it is present and the class of `kind` has it.
     pub(super) fn field(&self, kind: SamplerKind, name: &str) -> Option<&Value> {
         if kind.has_field(name) { self.fields.get(name) } else { None }

@@ -27,6 +27,10 @@ const NAMED: [(&str, Option<&str>); 7] = [
     ("mask_token", None),
 ];
 
+/// What a token that is written as an object may say; `__type` is a note of how it was saved.
+const TOKEN_FIELDS: [&str; 7] =
+    ["__type", "content", "lstrip", "normalized", "rstrip", "single_word", "special"];
+
 /// What the files beside the vocabulary say.
 pub(super) struct Settings {
     pub(super) model_max_length: usize,
@@ -104,12 +108,13 @@ impl Settings {
         let mut named = |name: &str| names.remove(name).expect("a token with a default");
         Ok(Self {
             model_max_length: length(config)?,
-            class: config.get("tokenizer_class").and_then(Value::as_str).map(str::to_owned),
+            class: typed(config, "tokenizer_class", "a string", Value::as_str)?.map(str::to_owned),
             bos: named("bos_token"),
             eos: named("eos_token"),
             unk: named("unk_token"),
             pad: named("pad_token"),
-            split_special_tokens: config.get("split_special_tokens").is_some_and(|v| *v == true),
+            split_special_tokens: typed(config, "split_special_tokens", "true or false", Value::as_bool)?
+                .unwrap_or(false),
             numbered: BTreeMap::new(),
             special,
         })
@@ -182,14 +187,32 @@ fn added_token(value: &Value, special: bool) -> Result<AddedToken, String> {
         Value::Object(fields) => fields,
         other => return Err(format!("{other} is not a token")),
     };
-    let content = fields.get("content").and_then(Value::as_str).ok_or("a token has no `content`")?;
-    let flag = |name: &str| fields.get(name).and_then(Value::as_bool);
-    let special = special || flag("special").unwrap_or(false);
+    if let Some((name, value)) = fields.iter().find(|(name, _)| !TOKEN_FIELDS.contains(&name.as_str())) {
+        return Err(format!("a token has the field `{name}` ({value}), which is not known"));
+    }
+    let content = typed(fields, "content", "a string", Value::as_str)?.ok_or("a token has no `content`")?;
+    let flag = |name: &str, default: bool| {
+        Ok::<_, String>(typed(fields, name, "true or false", Value::as_bool)?.unwrap_or(default))
+    };
+    let special = special || flag("special", false)?;
     Ok(AddedToken::from(content, special)
-        .normalized(flag("normalized").unwrap_or(!special))
-        .lstrip(flag("lstrip").unwrap_or(false))
-        .rstrip(flag("rstrip").unwrap_or(false))
-        .single_word(flag("single_word").unwrap_or(false)))
+        .normalized(flag("normalized", !special)?)
+        .lstrip(flag("lstrip", false)?)
+        .rstrip(flag("rstrip", false)?)
+        .single_word(flag("single_word", false)?))
+}
+
+/// The value of `name` as `read` takes it; absent and `null` are `None`, another type is an error.
+fn typed<'a, T>(
+    fields: &'a Map<String, Value>,
+    name: &str,
+    expected: &str,
+    read: impl Fn(&'a Value) -> Option<T>,
+) -> Result<Option<T>, String> {
+    match fields.get(name).filter(|value| !value.is_null()) {
+        None => Ok(None),
+        Some(value) => read(value).map(Some).ok_or_else(|| format!("`{name}` is {value}, not {expected}")),
+    }
 }
 
 fn length(config: &Map<String, Value>) -> Result<usize, String> {

@@ -7,6 +7,8 @@ mod fixture;
 #[cfg(test)]
 mod fuzz_corpus;
 #[cfg(test)]
+mod gangs;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod models;

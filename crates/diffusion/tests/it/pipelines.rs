@@ -11,9 +11,9 @@ use tch::Tensor;
 use crate::fixture::{assert_close, difference, golden, model_folder, noise};
 
 /// A loop of 20 steps in float32 on the CPU.
-const LOOP: f64 = 1e-3;
+pub const LOOP: f64 = 1e-3;
 /// Rows in a batch against rows alone, per step.
-const STEP: f64 = 1e-4;
+pub const STEP: f64 = 1e-4;
 
 /// Every sampler with a golden, by the name of its scheduler configuration.
 pub const SAMPLERS: [&str; 6] = ["ddim", "pndm", "euler", "euler-a", "dpmpp-2m", "dpmpp-2m-karras"];
@@ -125,7 +125,7 @@ fn generations_equal_diffusers() {
 }
 
 /// A row's latents as its export has them.
-fn state(engine: &Engine, row: RowId) -> Tensor {
+pub fn state(engine: &Engine, row: RowId) -> Tensor {
     let bytes = engine.export(row).expect("exported");
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("valid");
     let view = file.tensor("latents").expect("latents");
@@ -152,7 +152,7 @@ fn mixed() -> Vec<RowRequest> {
 }
 
 /// Advances all rows that can be; whether any could.
-fn step_all(engine: &mut Engine) -> bool {
+pub fn step_all(engine: &mut Engine) -> bool {
     let rows: Vec<RowId> =
         engine.rows().iter().filter(|r| r.stage == Stage::Denoising).map(|r| r.id).collect();
     if !rows.is_empty() {
@@ -161,7 +161,7 @@ fn step_all(engine: &mut Engine) -> bool {
     !rows.is_empty()
 }
 
-fn finish(engine: &mut Engine, row: RowId) -> Output {
+pub fn finish(engine: &mut Engine, row: RowId) -> Output {
     engine.decode(&[row]).expect("decodes");
     engine.take(row).expect("finished")
 }
@@ -285,72 +285,6 @@ fn pruned_guidance_equals_full_guidance() {
     }
 }
 
-/// Two rows that differ in their prompt.
-fn pair() -> Vec<AdmittedRow> {
-    ["a", "make the tie blue"]
-        .map(|prompt| RowRequest { prompt: prompt.into(), steps: 4, ..edit() })
-        .map(|request| AdmittedRow { request, resume: None })
-        .into()
-}
-
-#[test]
-fn a_gang_copies_self_attention_and_stays_together() {
-    let model = load("ip2p", "ddim");
-    let run_gang = |threshold: f64, rows: Vec<AdmittedRow>| -> Vec<Tensor> {
-        let mut engine = engine(&model);
-        let control = GangControl::SelfAttentionCopy { threshold };
-        let ids = engine.admit(Gang { rows, control }).expect("admitted");
-        engine.encode(&ids).expect("encoded");
-        assert_eq!(engine.step(&ids[1..]).expect_err("half a gang").kind, EngineErrorKind::Invalid);
-        while step_all(&mut engine) {}
-        ids.into_iter().map(|id| latents(&finish(&mut engine, id))).collect()
-    };
-    let independent: Vec<Tensor> =
-        pair().into_iter().map(|row| latents(&alone(&model, row.request))).collect();
-    let never = run_gang(0.0, pair());
-    let always = run_gang(1.1, pair());
-    for i in 0..2 {
-        assert_close("threshold 0", &never[i], &independent[i], LOOP);
-    }
-    assert_close("the leader", &always[0], &independent[0], LOOP);
-    assert!(difference(&always[1], &independent[1]) > 1e-2, "the follower's attention is the leader's");
-}
-
-#[test]
-fn a_gang_leads_by_its_first_row_and_evaluates_what_any_row_needs() {
-    let model = load("ip2p", "ddim");
-    let first_step = |image_guidance: f64, reverse: bool| -> (Tensor, usize) {
-        let mut engine = engine(&model);
-        let mut rows = pair();
-        rows[0].request.guidance_image = image_guidance;
-        let control = GangControl::SelfAttentionCopy { threshold: 1.1 };
-        let mut ids = engine.admit(Gang { rows, control }).expect("admitted");
-        let follower = ids[1];
-        engine.encode(&ids).expect("encoded");
-        if reverse {
-            ids.reverse();
-        }
-        engine.step(&ids).expect("steps");
-        let latents = state(&engine, follower);
-        while step_all(&mut engine) {}
-        let evaluations = ids.iter().map(|&id| finish(&mut engine, id).evaluations).sum();
-        (latents, evaluations)
-    };
-    let (expected, evaluations) = first_step(1.5, false);
-    assert_eq!(evaluations, 2 * 4 * 3);
-    // The leader's own guidance needs two branches; the follower takes its attention from all three.
-    for (image_guidance, reverse) in [(1.0, false), (1.5, true)] {
-        let (latents, evaluations) = first_step(image_guidance, reverse);
-        assert_close("the follower's first step", &latents, &expected, STEP);
-        assert_eq!(evaluations, 2 * 4 * 3);
-    }
-    let mut uneven = pair();
-    uneven[1].request.steps = 5;
-    let control = GangControl::SelfAttentionCopy { threshold: 1.1 };
-    let refused = engine(&model).admit(Gang { rows: uneven, control }).expect_err("of different lengths");
-    assert_eq!(refused.kind, EngineErrorKind::Invalid);
-}
-
 #[test]
 fn canceling_and_refusing_leave_no_trace() {
     let model = load("ip2p", "ddim");
@@ -398,5 +332,5 @@ fn an_exclusive_unit_has_the_device_between_steps() {
     while engine.exclusive(&mut unit, slice).expect("runs") == UnitProgress::More {}
     assert_eq!(slices, 3);
     let error = engine.exclusive(&mut |_| panic!("a unit fails"), slice).expect_err("contained");
-    assert_eq!((error.kind, error.code), (EngineErrorKind::Internal, "engine_failure"));
+    assert_eq!((error.kind, error.code), (EngineErrorKind::Internal, "engine_panic"));
 }

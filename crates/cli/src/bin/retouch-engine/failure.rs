@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use retouch_imaging::ImageError;
 use retouch_ports::step_engine::{EngineError, EngineErrorKind};
 
+use crate::report::say;
+
 /// Whose fault a failure is; the values are exit statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blame {
@@ -50,7 +52,7 @@ impl Failure {
             // Where nobody reads any more, the exit status still tells.
             let _ = writeln!(std::io::stdout(), "{report}");
         } else {
-            eprintln!("error: {} [{}]", self.message, self.code);
+            say(&format_args!("error: {} [{}]", self.message, self.code));
         }
         ExitCode::from(self.blame as u8)
     }
@@ -62,7 +64,7 @@ impl From<retouch_diffusion::Error> for Failure {
         let blame = match code {
             _ if is_of_model(code) => Blame::Model,
             "out_of_memory" => Blame::Memory,
-            "engine_failure" | "row_non_finite" => Blame::Engine,
+            "engine_failure" | "engine_panic" | "row_non_finite" => Blame::Engine,
             "file_inaccessible" => Blame::File,
             _ => Blame::Parameters,
         };

@@ -50,7 +50,7 @@ impl Look {
         };
         json!({
             "family": self.family(), "parameters": self.parameters(), "dtype": self.dtype.name(),
-            "weight_bytes": self.weight_bytes(), "sampler": self.info.sampler, "vae_factor": self.info.factor,
+            "weight_bytes": self.weight_bytes(), "run_bytes": self.info.run_bytes, "sampler": self.info.sampler, "vae_factor": self.info.factor,
             "fingerprint": self.info.fingerprint, "native_width": self.info.native_size.0,
             "native_height": self.info.native_size.1, "non_finite_tensor": self.non_finite,
             "components": self.info.components.iter().map(component).collect::<Vec<_>>(),
@@ -65,6 +65,7 @@ impl Look {
              sampler      {}\n\
              parameters   {}\n\
              weights      {:.1} MiB in {}\n\
+             memory       about {:.0} MiB for one image of that size\n\
              fingerprint  {}\n",
             self.family(),
             self.info.factor,
@@ -72,6 +73,7 @@ impl Look {
             self.parameters(),
             mebibytes(self.weight_bytes()),
             self.dtype.name(),
+            mebibytes(self.info.run_bytes),
             self.info.fingerprint,
         );
         let mut line = |line: String| writeln!(text, "{line}").expect("a string takes everything");

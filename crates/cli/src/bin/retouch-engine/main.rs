@@ -52,6 +52,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
     // Where nobody reads any more, the exit status still tells.
     let _ = error.print();
-    eprintln!("[{USAGE_INVALID}]");
+    report::say(&format_args!("[{USAGE_INVALID}]"));
     ExitCode::from(Blame::Parameters as u8)
 }

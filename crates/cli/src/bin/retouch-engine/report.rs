@@ -81,7 +81,7 @@ pub(crate) fn finish(
         }));
     }
     if let Some(rest) = &output.truncated {
-        eprintln!("warning: the text encoder has no room for the end of the text: {rest:?}");
+        say(&format_args!("warning: the text encoder has no room for the end of the text: {rest:?}"));
     }
     let noise = match parameters["given_noise"] {
         Value::Bool(true) => "given noise".to_owned(),
@@ -101,6 +101,11 @@ fn device_name(device: Device) -> String {
         Device::Cuda(index) => format!("cuda:{index}"),
         other => format!("{other:?}").to_ascii_lowercase(),
     }
+}
+
+/// One line to standard error. Where nobody reads it any more, the work goes on.
+pub(crate) fn say(text: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// One line or more to standard output, whose reader may have gone.

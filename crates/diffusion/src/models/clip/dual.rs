@@ -11,10 +11,10 @@ use super::ClipConfig;
 use super::text::TextTransformer;
 use super::vision::VisionTransformer;
 use crate::checkpoint::Checkpoint;
-use crate::error::{Result, contain};
+use crate::error::Result;
 use crate::nn::Linear;
 use crate::training::Parameters;
-use crate::weights::{LoadReport, Scope, Weights, build_in_training};
+use crate::weights::{self, LoadReport, Scope};
 
 /// The dual encoder.
 pub struct ClipModel {
@@ -39,22 +39,18 @@ impl ClipModel {
         kind: Kind,
     ) -> Result<(Self, LoadReport)> {
         let config = ClipConfig::from_file(&folder.join("config.json"))?;
-        let checkpoint = Arc::new(Checkpoint::open(folder, "model", variant)?);
-        contain("loading CLIP", || {
-            let weights = Weights::new(checkpoint.clone(), device, kind);
-            let clip = tch::no_grad(|| Self::new(&weights.root(), config, checkpoint));
-            Ok((clip, weights.finish()?))
-        })
+        let checkpoint = Checkpoint::open(folder, "model", variant)?;
+        weights::load("loading CLIP", checkpoint, device, kind, |at| Self::new(at, config))
     }
 
     /// The network in training, with float32 leaves; it computes in `kind`.
     pub(crate) fn in_training(config: ClipConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
-        build_in_training("building CLIP", parameters, kind, |at, checkpoint| {
-            Self::new(at, config, checkpoint)
-        })
+        let (device, checkpoint) = (parameters.device(), Checkpoint::in_training(parameters));
+        let build = |at: &Scope| Self::new(at, config);
+        weights::load("building CLIP", checkpoint, device, kind, build).map(|(network, _)| network)
     }
 
-    fn new(at: &Scope, config: ClipConfig, checkpoint: Arc<Checkpoint>) -> Self {
+    fn new(at: &Scope, config: ClipConfig) -> Self {
         let (shared, text, vision) =
             (config.projection_dim, config.text.hidden_size, config.vision.hidden_size);
         Self {
@@ -66,7 +62,7 @@ impl ClipModel {
             device: at.device(),
             kind: at.kind(),
             config,
-            checkpoint,
+            checkpoint: at.checkpoint().clone(),
         }
     }
 

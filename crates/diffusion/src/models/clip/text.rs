@@ -10,10 +10,10 @@ use tch::{Device, Kind, Tensor};
 use super::ClipTextConfig;
 use super::encoder::Encoder;
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result, contain};
+use crate::error::{Error, Result};
 use crate::nn::{Embedding, LayerNorm, Linear};
 use crate::training::Parameters;
-use crate::weights::{LoadReport, Scope, Weights, build_in_training};
+use crate::weights::{self, LoadReport, Scope};
 
 /// The text encoder below any projection, shared by [`ClipText`] and the dual encoder.
 pub(super) struct TextTransformer {
@@ -124,28 +124,30 @@ impl ClipText {
         kind: Kind,
     ) -> Result<(Self, LoadReport)> {
         let config = ClipTextConfig::from_file(&folder.join("config.json"))?;
-        let checkpoint = Arc::new(Checkpoint::open(folder, "model", variant)?);
-        contain("loading the text encoder", || {
-            let weights = Weights::new(checkpoint.clone(), device, kind);
-            let text = tch::no_grad(|| Self::new(&weights.root(), config, checkpoint));
-            Ok((text, weights.finish()?))
-        })
+        let checkpoint = Checkpoint::open(folder, "model", variant)?;
+        weights::load("loading the text encoder", checkpoint, device, kind, |at| Self::new(at, config))
     }
 
     /// The network in training, with float32 leaves; it computes in `kind`.
     pub(crate) fn in_training(config: ClipTextConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
-        build_in_training("building the text encoder", parameters, kind, |at, checkpoint| {
-            Self::new(at, config, checkpoint)
-        })
+        let (device, checkpoint) = (parameters.device(), Checkpoint::in_training(parameters));
+        let build = |at: &Scope| Self::new(at, config);
+        weights::load("building the text encoder", checkpoint, device, kind, build)
+            .map(|(network, _)| network)
     }
 
-    fn new(at: &Scope, config: ClipTextConfig, checkpoint: Arc<Checkpoint>) -> Self {
+    fn new(at: &Scope, config: ClipTextConfig) -> Self {
         let bare = at.has("embeddings.token_embedding.weight");
         let model = if bare { at.clone() } else { at / "text_model" };
         let projection = at.has("text_projection.weight").then(|| {
             Linear::new(&(at / "text_projection"), config.hidden_size, config.projection_dim, false)
         });
-        Self { model: TextTransformer::new(&model, config), projection, kind: at.kind(), checkpoint }
+        Self {
+            model: TextTransformer::new(&model, config),
+            projection,
+            kind: at.kind(),
+            checkpoint: at.checkpoint().clone(),
+        }
     }
 
     /// The configuration that the network was built from.

@@ -16,11 +16,11 @@ pub use config::UNetConfig;
 pub use transformer::{AttentionMap, TextKv};
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{Result, contain};
+use crate::error::Result;
 use crate::models::resnet::ResnetConfig;
 use crate::nn::{Conv2d, GroupNorm, channels_last};
 use crate::training::Parameters;
-use crate::weights::{LoadReport, Scope, Weights, build_in_training};
+use crate::weights::{self, LoadReport, Scope};
 use blocks::{DownBlock, MidBlock, UpBlock};
 use time::TimeEmbedding;
 use transformer::CrossAttention;
@@ -37,7 +37,7 @@ pub struct UNet {
     conv_out: Conv2d,
     device: Device,
     kind: Kind,
-    _checkpoint: Arc<Checkpoint>,
+    checkpoint: Arc<Checkpoint>,
 }
 
 impl UNet {
@@ -49,22 +49,18 @@ impl UNet {
         kind: Kind,
     ) -> Result<(Self, LoadReport)> {
         let config = UNetConfig::from_file(&folder.join("config.json"))?;
-        let checkpoint = Arc::new(Checkpoint::open(folder, "diffusion_pytorch_model", variant)?);
-        contain("loading the UNet", || {
-            let weights = Weights::new(checkpoint.clone(), device, kind);
-            let unet = tch::no_grad(|| Self::new(&weights.root(), config, checkpoint));
-            Ok((unet, weights.finish()?))
-        })
+        let checkpoint = Checkpoint::open(folder, "diffusion_pytorch_model", variant)?;
+        weights::load("loading the UNet", checkpoint, device, kind, |at| Self::new(at, config))
     }
 
     /// The network in training, with float32 leaves; it computes in `kind`.
     pub(crate) fn in_training(config: UNetConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
-        build_in_training("building the UNet", parameters, kind, |at, checkpoint| {
-            Self::new(at, config, checkpoint)
-        })
+        let (device, checkpoint) = (parameters.device(), Checkpoint::in_training(parameters));
+        let build = |at: &Scope| Self::new(at, config);
+        weights::load("building the UNet", checkpoint, device, kind, build).map(|(network, _)| network)
     }
 
-    fn new(at: &Scope, config: UNetConfig, checkpoint: Arc<Checkpoint>) -> Self {
+    fn new(at: &Scope, config: UNetConfig) -> Self {
         let c = &config;
         let resnet = ResnetConfig {
             groups: c.norm_num_groups,
@@ -102,7 +98,7 @@ impl UNet {
             device: at.device(),
             kind: at.kind(),
             config,
-            _checkpoint: checkpoint,
+            checkpoint: at.checkpoint().clone(),
         }
     }
 
@@ -113,7 +109,7 @@ impl UNet {
 
     /// The checkpoint that the weights came from.
     pub fn checkpoint(&self) -> &Checkpoint {
-        &self._checkpoint
+        &self.checkpoint
     }
 
     /// Device of the weights.

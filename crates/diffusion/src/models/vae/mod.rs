@@ -14,10 +14,10 @@ use tch::{Device, Kind, Tensor};
 pub use config::VaeConfig;
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{Result, contain};
+use crate::error::Result;
 use crate::nn::{Linear, channels_last, dims4, from_tokens, to_tokens};
 use crate::training::Parameters;
-use crate::weights::{LoadReport, Scope, Weights, build_in_training};
+use crate::weights::{self, LoadReport, Scope};
 use blocks::{Decoder, Encoder};
 
 /// The autoencoder.
@@ -65,22 +65,18 @@ impl Vae {
     ) -> Result<(Self, LoadReport)> {
         let config = VaeConfig::from_file(&folder.join("config.json"))?;
         let kind = if config.force_upcast && kind == Kind::Half { Kind::Float } else { kind };
-        let checkpoint = Arc::new(Checkpoint::open(folder, "diffusion_pytorch_model", variant)?);
-        contain("loading the VAE", || {
-            let weights = Weights::new(checkpoint.clone(), device, kind);
-            let vae = tch::no_grad(|| Self::new(&weights.root(), config, checkpoint));
-            Ok((vae, weights.finish()?))
-        })
+        let checkpoint = Checkpoint::open(folder, "diffusion_pytorch_model", variant)?;
+        weights::load("loading the VAE", checkpoint, device, kind, |at| Self::new(at, config))
     }
 
     /// The network in training, with float32 leaves; it computes in `kind`.
     pub(crate) fn in_training(config: VaeConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
-        build_in_training("building the VAE", parameters, kind, |at, checkpoint| {
-            Self::new(at, config, checkpoint)
-        })
+        let (device, checkpoint) = (parameters.device(), Checkpoint::in_training(parameters));
+        let build = |at: &Scope| Self::new(at, config);
+        weights::load("building the VAE", checkpoint, device, kind, build).map(|(network, _)| network)
     }
 
-    fn new(at: &Scope, config: VaeConfig, checkpoint: Arc<Checkpoint>) -> Self {
+    fn new(at: &Scope, config: VaeConfig) -> Self {
         let latent = config.latent_channels;
         Self {
             encoder: Encoder::new(&(at / "encoder"), &config),
@@ -94,7 +90,7 @@ impl Vae {
             device: at.device(),
             kind: at.kind(),
             config,
-            checkpoint,
+            checkpoint: at.checkpoint().clone(),
         }
     }
 

@@ -41,15 +41,10 @@ impl Engine {
                 return bad(format!("row {} of another size", id.0), "rows of one group");
             }
             let gang = self.gang_of(row);
-            let finished = |mate: &RowId| matches!(self.rows[mate].stage(), Stage::Denoised | Stage::Decoded);
-            let mates = gang.iter().filter(|mate| !finished(mate));
-            if let Some(absent) = mates.clone().find(|mate| !ids.contains(mate)) {
+            if let Some(absent) = gang.iter().find(|mate| !self.is_finished(mate) && !ids.contains(mate)) {
                 return bad(format!("row {} without row {} of its gang", id.0, absent.0), "whole gangs");
             }
-            let mut branches = row.branches();
-            if row.is_controlled(self.gangs[&row.gang]) {
-                mates.for_each(|mate| guidance::extend(&mut branches, &self.rows[mate].branches()));
-            }
+            let branches = self.branches_of(row, &gang);
             let count = branches.len() as i64;
             parts.push(Part { id, branches, start });
             start += count;

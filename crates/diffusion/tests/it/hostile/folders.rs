@@ -54,6 +54,35 @@ fn only_two_pipelines_are_known() {
 }
 
 #[test]
+fn components_of_other_classes_are_named() {
+    let scratch = Scratch::new("ip2p", "ddim");
+    let index = |component: &str, entry: &str| {
+        let text = format!(
+            r#"{{"_class_name": "StableDiffusionInstructPix2PixPipeline", "_diffusers_version": "0.42.1",
+            "feature_extractor": ["transformers", "CLIPImageProcessor"], "image_encoder": [null, null],
+            "requires_safety_checker": true, "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+            "text_encoder": ["transformers", "CLIPTextModel"], "vae": null, "{component}": {entry}}}"#
+        );
+        scratch.load_with("model_index.json", Some(text.as_bytes()))
+    };
+    index("unet", r#"["diffusers", "UNet2DConditionModel"]"#).expect("a published file");
+    let cases = [
+        ("unet", r#"["diffusers", "UNet3DConditionModel"]"#, "UNet3DConditionModel"),
+        ("tokenizer", r#"["transformers", "T5Tokenizer"]"#, "T5Tokenizer"),
+        ("scheduler", r#"["diffusers", "PNDMScheduler"]"#, "DDIMScheduler"),
+        ("unet", r#""UNet2DConditionModel""#, "library and class"),
+        ("unet", r#"["diffusers", 7]"#, "library and class"),
+        ("safety_checker", "false", "library and class"),
+        ("requires_safety_checker", "1", "true or false"),
+        ("controlnet", r#"["diffusers", "ControlNetModel"]"#, "not known"),
+    ];
+    for (component, entry, says) in cases {
+        let result = index(component, entry);
+        refused(entry, result, "model_config_unsupported", &["model_index.json", component, says]);
+    }
+}
+
+#[test]
 fn a_scheduler_configuration_is_refused_by_its_file() {
     let scratch = Scratch::new("ip2p", "ddim");
     let file = "scheduler/scheduler_config.json";

@@ -1,0 +1,12 @@
+//! Scenes, edits and pictures, as other crates use them.
+
+#[cfg(test)]
+mod edits;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod grounding;
+#[cfg(test)]
+mod pictures;
+#[cfg(test)]
+mod scenes;
