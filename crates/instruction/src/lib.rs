@@ -6,20 +6,29 @@
 //! Pure data: no image, no tensor, no I/O.
 
 mod complexity;
+mod display;
 mod intent;
 mod json;
+pub mod lexicon;
 mod measure;
+mod phrases;
 mod referent;
 mod region;
 mod term;
+#[expect(dead_code, reason = "the parser, which lands next, reads the rest")]
+mod words;
+mod write;
 
 pub use self::complexity::{Complexity, Parts};
 pub use self::intent::{Background, Destination, Focus, Intent, Place};
 pub use self::json::{Intents, IntentsError, MAX_INTENTS, MAX_JSON_BYTES};
 pub use self::measure::{Displacement, Scale, Turn, Unit};
+pub use self::phrases::PhraseSet;
 pub use self::referent::{Ordinal, Quantity, Referent, Relation, Relative, Side, Size};
 pub use self::region::{FractionBox, Region};
 pub use self::term::{MAX_TERM_CHARS, Term};
+pub use self::words::{normalise, unaccented};
+pub use self::write::write;
 
 use serde::{Deserialize, Serialize};
 

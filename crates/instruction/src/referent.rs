@@ -144,3 +144,22 @@ pub enum Relation {
     /// "between".
     Between,
 }
+
+impl Relation {
+    /// Its name in JSON and in phrase sets.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LeftOf => "left_of",
+            Self::RightOf => "right_of",
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::On => "on",
+            Self::Inside => "inside",
+            Self::InFrontOf => "in_front_of",
+            Self::Behind => "behind",
+            Self::NextTo => "next_to",
+            Self::Between => "between",
+        }
+    }
+}

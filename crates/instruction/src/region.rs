@@ -56,6 +56,23 @@ impl Region {
         Self::BottomRight,
     ];
 
+    /// Its name in JSON and in phrase sets; `box` for an exact part.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TopLeft => "top_left",
+            Self::Top => "top",
+            Self::TopRight => "top_right",
+            Self::Left => "left",
+            Self::Centre => "centre",
+            Self::Right => "right",
+            Self::BottomLeft => "bottom_left",
+            Self::Bottom => "bottom",
+            Self::BottomRight => "bottom_right",
+            Self::Box(_) => "box",
+        }
+    }
+
     /// The part of the image that is meant; the nine places are the cells of a 3×3 grid.
     #[must_use]
     pub fn bounds(&self) -> FractionBox {

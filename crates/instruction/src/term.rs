@@ -5,10 +5,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::lexicon;
+
 /// Longer terms are cut here, so that no instruction makes a term of unbounded size.
 pub const MAX_TERM_CHARS: usize = 200;
 
-/// A noun, colour, material, style or effect: lower case, NFC, single spaces, at most [`MAX_TERM_CHARS`].
+/// A noun, colour, material, style or effect.
+///
+/// A word of the [`crate::lexicon`] in either language becomes its canonical term ("spheres" and "quả bóng" are
+/// "ball"); any other text is kept in lower case, NFC, with single spaces, at most [`MAX_TERM_CHARS`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Term(String);
@@ -27,7 +32,10 @@ impl Term {
         }
         let end = term.char_indices().nth(MAX_TERM_CHARS).map_or(term.len(), |(index, _)| index);
         term.truncate(term[..end].trim_end().len());
-        Self(term)
+        match lexicon::canonical(&term) {
+            Some(canonical) => Self(canonical.to_owned()),
+            None => Self(term),
+        }
     }
 
     /// The normalised text.

@@ -4,7 +4,9 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod step_engine;
+pub mod store;
 
 pub use clock::{Clock, SystemClock};
 pub use error::{PortError, PortErrorKind};
 pub use ids::{Ids, SystemIds};
+pub use store::JobStore;
