@@ -1,5 +1,8 @@
 //! `retouch`: the command line. It never loads LibTorch; engine commands run in the sibling `retouch-engine`.
 
+mod failure;
+mod scenes;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -21,11 +24,26 @@ enum Cli {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Train the networks of a recipe: `retouch train --help`
+    #[command(disable_help_flag = true)]
+    Train {
+        /// Arguments of the training.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Edit pairs of rendered scenes, with the truth about them: `retouch scenes preview --output sheet.png`
+    #[command(subcommand)]
+    Scenes(scenes::Scenes),
 }
 
 fn main() -> ExitCode {
     match Cli::parse() {
         Cli::Engine { arguments } => engine(&arguments),
+        Cli::Train { mut arguments } => {
+            arguments.insert(0, "train".into());
+            engine(&arguments)
+        }
+        Cli::Scenes(command) => scenes::run(&command),
     }
 }
 

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use retouch_diffusion::{Device, Engine, EngineOptions, Kind, LoadOptions, Model, SeededNoise, parse_device};
-use retouch_ports::step_engine::{AdmittedRow, Gang, GangControl, RowId, RowRequest, StepEngine, Task};
+use retouch_ports::step_engine::{
+    AdmittedRow, Gang, GangControl, Guidance, RowId, RowRequest, StepEngine, Task,
+};
 use serde::Deserialize;
 use tch::Tensor;
 
@@ -179,6 +181,8 @@ fn request(image: &[f32], size: u32, steps: usize, seed: u64) -> RowRequest {
         karras: None,
         guidance_text: 7.5,
         guidance_image: 1.5,
+        guidance: Guidance::Fixed,
+        intents: None,
         clip_skip: None,
         seed,
         noise: None,

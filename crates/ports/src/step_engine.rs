@@ -38,6 +38,81 @@ pub struct GivenNoise {
     pub steps: Vec<f32>,
 }
 
+/// How the guidance scales apply.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Guidance {
+    /// As they are, at every step; a negative prompt takes the place of the empty one.
+    Fixed,
+    /// Following the instruction and the image as it emerges.
+    Dynamic(DynamicGuidance),
+}
+
+/// Settings of guidance that follows the row.
+///
+/// The text scale s_T is first adapted to the complexity of the instruction. One part of it is constant, feedback
+/// guidance adds the rest as it is needed. A negative prompt acts as far as the image is likely to follow it. Noise levels
+/// are σ = √((1−ᾱ)/ᾱ), noise over image; times are from 1, the first step, to 0, the last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DynamicGuidance {
+    /// Guidance is on at noise levels above the first and up to the second. Elsewhere only the full condition is
+    /// evaluated.
+    pub interval: (f64, f64),
+    /// What s_T − 1 is multiplied by for an instruction of complexity 0 and for one of complexity 1.
+    pub prior: (f64, f64),
+    /// Part of the adapted s_T − 1 that is constant, 0 to 1.
+    pub constant: f64,
+    /// Largest text scale: this times the adapted s_T − 1, plus 1; at least `constant`.
+    pub max: f64,
+    /// Feedback guidance's π: how far the network is trusted to know the text, above 0 and below 1.
+    pub pi: f64,
+    /// Time at which a row that gets no feedback has reached a text scale of 3, 0 to below 1.
+    pub t0: f64,
+    /// Time around which feedback counts most, 0 to 1.
+    pub t1: f64,
+    /// For a negative prompt.
+    pub negative: NegativeGuidance,
+}
+
+/// Settings of dynamic negative guidance: its scale is λ·p/(1−p) for the posterior p that the image follows the negative
+/// prompt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NegativeGuidance {
+    /// λ.
+    pub scale: f64,
+    /// p before the first step, above 0 and up to `max`.
+    pub prior: f64,
+    /// How much a step's evidence counts; 1 is Bayes' rule.
+    pub temperature: f64,
+    /// What each step adds to the evidence.
+    pub offset: f64,
+    /// Largest p, below 1.
+    pub max: f64,
+}
+
+impl Default for DynamicGuidance {
+    /// The interval that Kynkäänniemi et al. 2024 (arXiv 2404.07724) use for Stable Diffusion XL, whose noise levels are
+    /// those of Stable Diffusion; π, t0 and t1 of FBG_using_edm2@0049f95.
+    fn default() -> Self {
+        Self {
+            interval: (0.28, 5.42),
+            prior: (2.0 / 3.0, 4.0 / 3.0),
+            constant: 0.5,
+            max: 4.0 / 3.0,
+            pi: 0.999,
+            t0: 0.556,
+            t1: 0.429,
+            negative: NegativeGuidance::default(),
+        }
+    }
+}
+
+impl Default for NegativeGuidance {
+    /// The example of Dynamic-Negative-Guidance@9bd4838 `README.md`.
+    fn default() -> Self {
+        Self { scale: 5.0, prior: 0.01, temperature: 0.2, offset: 2e-4, max: 0.8 }
+    }
+}
+
 /// Everything that determines one image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowRequest {
@@ -63,6 +138,10 @@ pub struct RowRequest {
     pub guidance_text: f64,
     /// Image guidance s_I; below 1 all guidance is off. Unused by [`Task::Generate`].
     pub guidance_image: f64,
+    /// Whether these two hold for every step.
+    pub guidance: Guidance,
+    /// What the prompt asks for, as the JSON of `retouch_instruction::Intents`; `None` to read it from the prompt.
+    pub intents: Option<String>,
     /// Layers to skip at the end of the text encoder.
     pub clip_skip: Option<u32>,
     /// Seed of the noise; means what it means in diffusers on the CPU.

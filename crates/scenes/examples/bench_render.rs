@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use retouch_scenes::{
-    Background, Camera, Colour, Gender, Ground, Hair, Light, Material, Object, ObjectId, Person, Profession,
-    Renderer, Rgb, Scene, Shape, Skin, Sky, Texture, VERSION,
+    Background, Camera, Colour, Gender, Ground, Hair, Light, Material, Object, ObjectId, Pair, PairOptions,
+    Person, Profession, Renderer, Rgb, Scene, Shape, Skin, Sky, Split, Texture, VERSION,
 };
 
 fn main() {
@@ -46,17 +46,40 @@ fn main() {
         });
     }
     let mut renderer = Renderer::new();
-    let mut images = 0u32;
-    let (start, busy) = (Instant::now(), busy_seconds());
-    while start.elapsed().as_secs_f64() < 3.0 {
-        for scene in &scenes {
+    let images = rate(|round| {
+        let scene = &scenes[round as usize % scenes.len()];
+        std::hint::black_box(renderer.render(scene, 128, 128).expect("a valid scene"));
+    });
+    println!("{images:.0} images of 128x128 with four objects per second of one core");
+    for split in [Split::Train, Split::HeldOut] {
+        let options = PairOptions { split, ..PairOptions::default() };
+        let pairs = rate(|seed| {
+            std::hint::black_box(
+                Pair::sample_with(seed, &options, &mut renderer).expect("there are such pairs"),
+            );
+        });
+        println!("{pairs:.0} {split:?} pairs sampled per second of one core");
+    }
+    let pairs = rate(|seed| {
+        let pair =
+            Pair::sample_with(seed, &PairOptions::default(), &mut renderer).expect("there are such pairs");
+        for scene in [&pair.before, &pair.after] {
             std::hint::black_box(renderer.render(scene, 128, 128).expect("a valid scene"));
-            images += 1;
         }
+    });
+    println!("{pairs:.0} pairs sampled and rendered per second of one core");
+}
+
+/// How often per second of a core something is done, measured over about two seconds.
+fn rate(mut once: impl FnMut(u64)) -> f64 {
+    let (start, busy) = (Instant::now(), busy_seconds());
+    let mut rounds = 0;
+    while start.elapsed().as_secs_f64() < 2.0 {
+        once(rounds);
+        rounds += 1;
     }
     let busy = busy_seconds().zip(busy).map(|(now, then)| now - then);
-    let seconds = busy.unwrap_or_else(|| start.elapsed().as_secs_f64());
-    println!("{:.0} images of 128x128 per second of one core", f64::from(images) / seconds);
+    rounds as f64 / busy.unwrap_or_else(|| start.elapsed().as_secs_f64())
 }
 
 /// Seconds that this thread has had a core, where the kernel says so: others may share the machine.

@@ -3,6 +3,7 @@
 //! - [`Scene`]: objects on a ground, a light, a camera, a background; JSON of a fixed version, checked;
 //! - [`Edit`]: what an instruction asks for, carried out exactly, or a named error; [`ground`] makes it of an intent;
 //! - [`Renderer`]: the ray caster; the same scene gives the same bits on every platform.
+//! - [`Pair::sample`]: a scene, an edit in words, and the scene after it, from a seed.
 //!
 //! Pure functions: no files, no clock, no global state; randomness comes from the caller's seed.
 
@@ -14,6 +15,7 @@ mod error;
 mod model;
 mod names;
 mod render;
+mod sample;
 mod scene;
 mod truth;
 mod validate;
@@ -24,6 +26,9 @@ pub use self::colour::{Colour, Rgb};
 pub use self::edit::{Edit, EditError, Focus, GroundError, Limits, Spot, find, ground};
 pub use self::error::SceneError;
 pub use self::render::{MOST_PIXELS_A_SIDE, Rendered, Renderer};
+pub use self::sample::{
+    CAPTIONS, Captions, Combination, Kind, Level, Operation, Pair, PairOptions, SampleError, Split, caption,
+};
 pub use self::scene::{
     Background, Camera, Gender, Ground, Hair, Light, Material, Object, ObjectId, Person, Profession, Scene,
     Shape, Skin, Sky, Texture, VERSION,

@@ -39,7 +39,10 @@ const ARROWS: &[(&str, Uses)] = &[
     ("retouch-store-postgres", ADAPTER),
     ("retouch-store-sqlite", ADAPTER),
     // The engine and the stages built around it; the stages reach the engine through its port.
-    ("retouch-diffusion", Only(&["retouch-domain", "retouch-imaging", "retouch-ports"])),
+    (
+        "retouch-diffusion",
+        Only(&["retouch-domain", "retouch-imaging", "retouch-instruction", "retouch-ports"]),
+    ),
     ("retouch-dataset", STAGES),
     ("retouch-evaluation", STAGES),
     // Services see ports; their thin mains see bootstrap; the worker's engine file sees the engine.

@@ -241,11 +241,13 @@ fn encode_text(
     request: &RowRequest,
     image_latents: Option<Tensor>,
 ) -> Result<Encoded> {
+    let own_branch = guidance::has_negative(request);
     contain("encoding text", || {
         Ok(Encoded {
             prompt: prompts.get(model, &request.prompt, request.clip_skip)?,
             // Whole, as in the reference, which skips layers for the prompt only.
-            negative: prompts.get(model, &request.negative, None)?,
+            without: prompts.get(model, if own_branch { "" } else { &request.negative }, None)?,
+            negative: own_branch.then(|| prompts.get(model, &request.negative, None)).transpose()?,
             image_latents,
         })
     })

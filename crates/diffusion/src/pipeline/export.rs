@@ -6,14 +6,16 @@ use retouch_ports::step_engine::{RowRequest, Task};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
+use super::guidance::FeedbackBits;
 use super::row::Row;
 use crate::error::{Error, Result, shorten};
+use crate::floats::bytes;
 use crate::samplers::SamplerCounters;
 
 /// Changes whenever an older export could not be continued to the same image.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Key of the note in the file's metadata.
 const NOTE: &str = "retouch.row";
 /// Prefix of the sampler's tensors.
@@ -31,6 +33,7 @@ struct Note {
     /// Normal tensors drawn from the seed: the initial latents and the sampler's. They are drawn again on admission.
     draws: usize,
     sampler: SamplerCounters,
+    guidance: FeedbackBits,
 }
 
 /// Writes the state of an encoded row.
@@ -44,6 +47,7 @@ pub(super) fn write(row: &Row, fingerprint: &str) -> Result<Vec<u8>> {
         forward: row.forward,
         draws: 1 + row.noise.len(),
         sampler: counters,
+        guidance: row.feedback.into(),
     };
     let mut tensors = vec![("latents".to_owned(), bytes(&row.latents))];
     if let Some(image) = &encoded.image_latents {
@@ -107,24 +111,12 @@ pub(super) fn resume(data: &[u8], row: &mut Row, fingerprint: &str) -> Result<Op
     let history = history.collect::<Result<_>>()?;
     let image_latents = editing.then(|| read("image_latents")).transpose()?;
     let latents = read("latents")?;
+    let feedback = note.guidance.read().ok_or_else(|| bad("its guidance state is out of range".into()))?;
     row.state = row.sampler.import(&note.sampler, history)?;
     row.latents = latents;
+    row.feedback = feedback;
     row.forward = note.forward;
     Ok(Some(image_latents))
-}
-
-fn bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
-    let shape = tensor.size().iter().map(|&d| d as usize).collect();
-    (shape, floats(tensor).iter().flat_map(|x| x.to_le_bytes()).collect())
-}
-
-/// The values of a tensor, row-major.
-pub(super) fn floats(tensor: &Tensor) -> Vec<f32> {
-    let flat = tensor.to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
-    let mut values = vec![0f32; flat.numel()];
-    let count = values.len();
-    flat.copy_data(&mut values, count);
-    values
 }
 
 /// SHA-256 of everything in a request.

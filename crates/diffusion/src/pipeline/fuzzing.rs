@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use retouch_ports::step_engine::{RowRequest, Task};
+use retouch_ports::step_engine::{Guidance, RowRequest, Task};
 use tch::{Device, Kind, Tensor};
 
 use super::export;
+use super::guidance::RowGuidance;
 use super::prompt::Prompt;
 use super::row::{Encoded, Row};
 use crate::error::{Error, Result};
@@ -40,16 +41,21 @@ fn row((kind, editing): (SamplerKind, bool)) -> Result<Row> {
         karras: None,
         guidance_text: 7.5,
         guidance_image: 1.5,
+        guidance: Guidance::Fixed,
+        intents: None,
         clip_skip: None,
         seed: 7,
         noise: None,
     };
     let sampler = Sampler::new(&SamplerConfig::new(kind), &SamplerOptions::default(), request.steps)?;
     let mut noise = SeededNoise::new(request.seed);
+    let guidance = RowGuidance::new(&request, 0.0, &sampler)?;
     Ok(Row {
         request,
         gang: 0,
         state: sampler.start(),
+        feedback: guidance.start(),
+        guidance,
         latents: noise.next(&SHAPE),
         noise: (0..sampler.noise_draws()).map(|_| noise.next(&SHAPE)).collect(),
         sampler,
@@ -114,7 +120,8 @@ pub fn exported_row_seeds() -> Result<Vec<(String, Vec<u8>)>> {
             truncated: None,
         });
         let image_latents = which.1.then(|| row.latents.shallow_clone());
-        row.encoded = Some(Encoded { prompt: prompt.clone(), negative: prompt, image_latents });
+        row.encoded =
+            Some(Encoded { prompt: prompt.clone(), without: prompt, negative: None, image_latents });
         Ok((which.0.name().to_owned(), export::write(&row, MODEL)?))
     };
     ROWS.into_iter().map(export).collect()

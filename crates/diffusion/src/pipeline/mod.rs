@@ -6,6 +6,7 @@ mod export;
 mod fuzzing;
 mod guidance;
 mod index;
+mod intent;
 mod memory;
 mod model;
 mod prompt;

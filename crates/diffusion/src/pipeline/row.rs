@@ -5,11 +5,11 @@ use std::rc::Rc;
 use retouch_ports::step_engine::{GangControl, Output, RowId, RowRequest, RowStatus, Stage, Task};
 use tch::Tensor;
 
-use super::export::floats;
-use super::guidance::{self, Branches};
+use super::guidance::{Branches, Feedback, RowGuidance};
 use super::prompt::Prompt;
-use super::{Family, Model};
+use super::{Family, Model, intent};
 use crate::error::{Error, Result};
+use crate::floats::floats;
 use crate::nn::dims4;
 use crate::noise::SeededNoise;
 use crate::samplers::{Sampler, SamplerKind, SamplerOptions, SamplerState, SigmaInterp};
@@ -27,6 +27,9 @@ pub(super) struct Row {
     pub(super) gang: u64,
     pub(super) sampler: Sampler,
     pub(super) state: SamplerState,
+    pub(super) guidance: RowGuidance,
+    /// What guidance has learnt from the forwards done.
+    pub(super) feedback: Feedback,
     /// `[1, C, h, w]` float32.
     pub(super) latents: Tensor,
     /// Draws of an ancestral sampler, each `[1, C, h, w]` float32.
@@ -43,7 +46,10 @@ pub(super) struct Row {
 /// What encoding adds to a row.
 pub(super) struct Encoded {
     pub(super) prompt: Rc<Prompt>,
-    pub(super) negative: Rc<Prompt>,
+    /// Where there is no text: the empty prompt, or with fixed guidance the negative one.
+    pub(super) without: Rc<Prompt>,
+    /// The negative prompt, where it is a branch of its own.
+    pub(super) negative: Option<Rc<Prompt>>,
     /// `[1, C, h, w]` in the UNet's type, unscaled; when editing.
     pub(super) image_latents: Option<Tensor>,
 }
@@ -70,6 +76,8 @@ impl Row {
             i64::from(request.height) / factor,
             i64::from(request.width) / factor,
         ];
+        let complexity = intent::read(&request)?.complexity.score;
+        let guidance = RowGuidance::new(&request, complexity, &sampler)?;
         check_memory(shape, sampler.noise_draws())?;
         let (initial, noise) = draw(&request, shape, sampler.noise_draws())?;
         let device = model.device();
@@ -77,6 +85,8 @@ impl Row {
             latents: (initial * sampler.init_noise_sigma()).to_device(device),
             noise: noise.into_iter().map(|t| t.to_device(device)).collect(),
             state: sampler.start(),
+            feedback: guidance.start(),
+            guidance,
             sampler,
             request,
             gang,
@@ -137,10 +147,7 @@ impl Row {
 
     /// The branches that the row's own guidance needs.
     pub(super) fn branches(&self) -> Branches {
-        match self.request.task {
-            Task::Edit { .. } => guidance::edit(self.request.guidance_text, self.request.guidance_image),
-            Task::Generate => guidance::generate(self.request.guidance_text),
-        }
+        self.guidance.branches(self.forward, &self.feedback)
     }
 
     /// Whether `control` acts on the row's next forward. Source: instruct-pix2pix@0dffd1e

@@ -35,6 +35,7 @@ mod dpm;
 mod error;
 mod euler;
 mod kind;
+mod noise_level;
 mod noising;
 mod ops;
 mod plan;

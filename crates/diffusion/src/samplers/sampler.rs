@@ -7,7 +7,7 @@ use tch::{Kind, TchError, Tensor};
 
 use super::ops::describe;
 use super::plan::{Inputs, Plan};
-use super::settings::Settings;
+use super::settings::{Prediction, Settings};
 use super::state::{Held, History};
 use super::{
     SamplerConfig, SamplerCounters, SamplerError, SamplerKind, SamplerOptions, SamplerState, ddim, ddpm, dpm,
@@ -23,6 +23,7 @@ pub struct Sampler {
 pub(super) struct Inner {
     steps: usize,
     alphas_cumprod: Vec<f32>,
+    pub(super) prediction: Prediction,
     pub(super) plan: Plan<Method>,
 }
 
@@ -57,7 +58,8 @@ impl Sampler {
             SamplerKind::DpmSolverMultistep => dpm::plan(&settings, &alphas, steps)?.map(Method::Dpm),
             SamplerKind::Ddpm => ddpm::plan(&settings, &alphas, steps)?.map(Method::Ddpm),
         };
-        Ok(Self { inner: Arc::new(Inner { steps, alphas_cumprod: alphas, plan }) })
+        let prediction = settings.prediction;
+        Ok(Self { inner: Arc::new(Inner { steps, alphas_cumprod: alphas, prediction, plan }) })
     }
 
     /// Which sampler this is.
@@ -225,7 +227,7 @@ impl Sampler {
         SamplerState { sampler: self.kind(), steps: self.inner.steps, first, forward, history }
     }
 
-    fn check_forward(&self, forward: usize) -> Result<(), SamplerError> {
+    pub(super) fn check_forward(&self, forward: usize) -> Result<(), SamplerError> {
         let evaluations = self.evaluations();
         if forward < evaluations {
             return Ok(());

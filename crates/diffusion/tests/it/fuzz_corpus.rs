@@ -1,12 +1,19 @@
 //! The committed corpus of the fuzz targets, and cuts and flips of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use retouch_diffusion::fuzzing;
 
+/// Set to write the seeds of a format that changed.
+const WRITE: &str = "RETOUCH_WRITE_CORPUS";
+
+fn folder(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target)
+}
+
 /// The files in `fuzz/corpus/` of a target.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let folder = folder(target);
     let files = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let files: Vec<_> = files
         .map(|file| {
@@ -51,11 +58,20 @@ fn exported_row() {
     each("exported_row", |bytes| {
         fuzzing::exported_row(bytes);
     });
+    let seeds = fuzzing::exported_row_seeds().expect("exports");
+    if std::env::var_os(WRITE).is_some() {
+        seeds.iter().for_each(|(name, seed)| {
+            std::fs::write(folder("exported_row").join(name), seed).expect("writable");
+        });
+    }
     let corpus = corpus("exported_row");
-    for (name, seed) in fuzzing::exported_row_seeds().expect("exports") {
+    for (name, seed) in seeds {
         assert!(fuzzing::exported_row(&seed), "{name}");
         let file = corpus.iter().find(|(file, _)| *file == name);
         // A corpus of an older format would be refused at once, and reach nothing.
-        assert!(fuzzing::exported_row(&file.expect("in the corpus").1), "{name}: write the seeds again");
+        assert!(
+            fuzzing::exported_row(&file.expect("in the corpus").1),
+            "{name}: {WRITE}=1 writes the seeds again"
+        );
     }
 }

@@ -9,6 +9,8 @@ mod fuzz_corpus;
 #[cfg(test)]
 mod gangs;
 #[cfg(test)]
+mod guidance;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod models;
@@ -20,3 +22,5 @@ mod precision;
 mod samplers;
 #[cfg(test)]
 mod tokenizer;
+#[cfg(test)]
+mod training;

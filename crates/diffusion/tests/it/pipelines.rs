@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use retouch_diffusion::{Device, Engine, EngineOptions, Kind, LoadOptions, Model, run};
 use retouch_ports::step_engine::{
-    AdmittedRow, EngineErrorKind, Gang, GangControl, Output, RowId, RowRequest, Stage, StepEngine, Task,
+    AdmittedRow, EngineErrorKind, Gang, GangControl, Guidance, Output, RowId, RowRequest, Stage, StepEngine,
+    Task,
 };
 use tch::Tensor;
 
@@ -56,6 +57,8 @@ pub fn generation(negative: &str) -> RowRequest {
         karras: None,
         guidance_text: 7.5,
         guidance_image: 1.5,
+        guidance: Guidance::Fixed,
+        intents: None,
         clip_skip: None,
         seed: 7,
         noise: None,

@@ -7,14 +7,18 @@
 mod apply;
 mod check;
 mod error;
+mod find;
 mod ground;
 mod place;
 
 use retouch_instruction::{Region, Relation};
 
 pub use self::check::Limits;
+pub(crate) use self::check::overlap;
 pub use self::error::EditError;
-pub use self::ground::{GroundError, find, ground};
+pub use self::find::find;
+pub use self::ground::{GroundError, ground};
+pub(crate) use self::place::shift;
 use crate::colour::Colour;
 use crate::scene::{Background, Material, Object, ObjectId, Scene};
 

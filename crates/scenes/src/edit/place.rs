@@ -16,7 +16,7 @@ const ROW_GAP: f32 = 0.02;
 const CANDIDATES: i32 = 15;
 
 /// Moves an object in the image.
-pub(super) fn shift(object: &mut Object, view: &View, du: f32, dv: f32) {
+pub(crate) fn shift(object: &mut Object, view: &View, du: f32, dv: f32) {
     let [x, y] = view.ground_motion(du, dv);
     object.position[0] += x;
     object.position[1] += y;

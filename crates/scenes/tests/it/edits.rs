@@ -94,6 +94,7 @@ proptest! {
         du in -0.2f32..0.2,
         dv in -0.2f32..0.2,
     ) {
+        prop_assume!(du != 0.0 || dv != 0.0);
         let mut scene = with(vec![object(BALL, shape, Colour::Red, 0.2, [0.0, 0.0])]);
         scene.camera = retouch_scenes::Camera { yaw, pitch, zoom, horizon: 5.0, ..scene.camera };
         let after = Edit::MoveBy { objects: vec![BALL], du, dv }.apply(&scene, &FREE).expect("possible");
@@ -102,7 +103,8 @@ proptest! {
             (truth.objects[0].centre, truth.objects[0].centroid.expect("visible"))
         };
         let (before, after) = (seen(&scene), seen(&after));
-        for (before, after, tolerance) in [(before.0, after.0, 1e-5), (before.1, after.1, 0.5 / 128.0)] {
+        // The mean of pixels is as exact as pixels are: a pixel's middle is on a thin part or not.
+        for (before, after, tolerance) in [(before.0, after.0, 1e-5), (before.1, after.1, 1.0 / 128.0)] {
             prop_assert!((after[0] - before[0] - du).abs() < tolerance, "{} {}", after[0] - before[0], du);
             prop_assert!((after[1] - before[1] - dv).abs() < tolerance, "{} {}", after[1] - before[1], dv);
         }

@@ -7,6 +7,8 @@ mod fixture;
 #[cfg(test)]
 mod grounding;
 #[cfg(test)]
+mod pairs;
+#[cfg(test)]
 mod pictures;
 #[cfg(test)]
 mod scenes;

@@ -6,6 +6,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use retouch_diffusion::Device;
 use retouch_diffusion::samplers::SamplerKind;
+use retouch_ports::step_engine::{DynamicGuidance, Guidance};
+
+use crate::train::TrainArgs;
 
 /// The edit engine of retouch.
 ///
@@ -26,6 +29,8 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     /// Print what a model is
     Info(InfoArgs),
+    /// Train the networks of a recipe
+    Train(TrainArgs),
 }
 
 #[derive(Args)]
@@ -84,9 +89,15 @@ pub(crate) struct CommonArgs {
     /// Text guidance s_T: how closely the result follows the text; off at 1 and below
     #[arg(long, default_value_t = 7.5)]
     pub(crate) guidance_text: f64,
+    /// Whether text guidance is the same at every step or follows the instruction and the emerging image
+    #[arg(long, value_enum, default_value_t = GuidanceKind::Fixed)]
+    pub(crate) guidance: GuidanceKind,
     /// What the result should not show
     #[arg(long, default_value = "")]
     pub(crate) negative: String,
+    /// What the text asks for, as JSON, instead of reading it from the text
+    #[arg(long, value_name = "JSON")]
+    pub(crate) intents: Option<String>,
     /// Layers to skip at the end of the text encoder
     #[arg(long)]
     pub(crate) clip_skip: Option<u32>,
@@ -142,6 +153,21 @@ pub(crate) struct InfoArgs {
 pub(crate) enum Fit {
     Diffusers,
     Original,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GuidanceKind {
+    Fixed,
+    Dynamic,
+}
+
+impl GuidanceKind {
+    pub(crate) fn guidance(self) -> Guidance {
+        match self {
+            GuidanceKind::Fixed => Guidance::Fixed,
+            GuidanceKind::Dynamic => Guidance::Dynamic(DynamicGuidance::default()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]

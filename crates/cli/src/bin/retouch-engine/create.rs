@@ -147,6 +147,8 @@ fn request(
         karras: args.karras,
         guidance_text: args.guidance_text,
         guidance_image: 1.5,
+        guidance: args.guidance.guidance(),
+        intents: args.intents.clone(),
         clip_skip: args.clip_skip,
         seed: args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
         noise: noise.map(|noise| noise.of_shape(latents)).transpose()?,

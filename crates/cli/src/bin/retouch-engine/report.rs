@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use retouch_diffusion::{Device, Model};
-use retouch_ports::step_engine::{Output, RowRequest};
+use retouch_ports::step_engine::{Guidance, Output, RowRequest};
 use serde_json::{Value, json};
 
 use crate::args::CommonArgs;
@@ -35,7 +35,12 @@ pub(crate) fn parameters(
         "sigma_interp": request.sigma_interp,
         "karras": request.karras,
         "steps": request.steps,
+        "guidance": match request.guidance {
+            Guidance::Fixed => "fixed",
+            Guidance::Dynamic(_) => "dynamic",
+        },
         "guidance_text": request.guidance_text,
+        "intents": request.intents,
         "clip_skip": request.clip_skip,
         "seed": request.seed,
         "given_noise": request.noise.is_some(),

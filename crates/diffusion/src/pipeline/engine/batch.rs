@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 use super::{Engine, finite};
 use crate::error::{Error, Result, contain};
 use crate::models::unet::AttentionMap;
-use crate::pipeline::guidance::{self, Branch, Branches};
+use crate::pipeline::guidance::{self, Branch, Branches, Feedback, Observed};
 use crate::pipeline::prompt::Prompt;
 use crate::samplers::SamplerState;
 
@@ -20,8 +20,8 @@ struct Part {
     start: i64,
 }
 
-/// A row's sampler state and latents after a forward.
-type Advanced = (SamplerState, Tensor);
+/// A row's sampler state, latents and feedback after a forward.
+type Advanced = (SamplerState, Tensor, Feedback);
 
 impl Engine {
     /// Checks that `ids` may share a forward, and lays out their branches.
@@ -81,10 +81,11 @@ impl Engine {
             self.check_step(&parts, &prediction, &advanced)?;
             Ok(advanced)
         })?;
-        for (part, (state, latents)) in parts.iter().zip(advanced) {
+        for (part, (state, latents, feedback)) in parts.iter().zip(advanced) {
             if let Some(row) = self.rows.get_mut(&part.id) {
                 row.state = state;
                 row.latents = latents;
+                row.feedback = feedback;
                 row.forward += 1;
                 row.evaluations += part.branches.len();
             }
@@ -107,10 +108,10 @@ impl Engine {
             for (branch, _) in &part.branches {
                 inputs.push(input.shallow_clone());
                 timesteps.push(timestep);
-                prompts.push(if *branch == Branch::Full {
-                    encoded.prompt.clone()
-                } else {
-                    encoded.negative.clone()
+                prompts.push(match branch {
+                    Branch::Full => encoded.prompt.clone(),
+                    Branch::Negative => encoded.negative.as_ref().unwrap_or(&encoded.without).clone(),
+                    Branch::Image | Branch::None => encoded.without.clone(),
                 });
                 images.extend(encoded.image_latents.as_ref().map(|image| match branch {
                     Branch::None => image.zeros_like(),
@@ -129,13 +130,13 @@ impl Engine {
 
     /// Refuses a step from which a row comes out non-finite: guidance may overflow where the prediction does not.
     fn check_step(&self, parts: &[Part], prediction: &Tensor, advanced: &[Advanced]) -> Result<()> {
-        let latents = Tensor::cat(&advanced.iter().map(|(_, latents)| latents).collect::<Vec<_>>(), 0);
+        let latents = Tensor::cat(&advanced.iter().map(|(_, latents, _)| latents).collect::<Vec<_>>(), 0);
         // One answer from the device for both.
         let all = prediction.isfinite().all().logical_and(&latents.isfinite().all());
         if all.int64_value(&[]) != 0 {
             return Ok(());
         }
-        let row_is_finite = |(part, (_, latents)): &(&Part, &Advanced)| {
+        let row_is_finite = |(part, (_, latents, _)): &(&Part, &Advanced)| {
             finite(&prediction.narrow(0, part.start, part.branches.len() as i64)) && finite(latents)
         };
         let bad =
@@ -154,6 +155,8 @@ impl Engine {
         let noise = row.sampler.noise_index(row.forward).and_then(|i| row.noise.get(i));
         let mut state = row.state.fork();
         let latents = row.sampler.step(&mut state, &guided, &row.latents, noise)?;
-        Ok((state, latents))
+        let seen = Observed { from: &row.latents, to: &latents, parts: &own, branches: &part.branches };
+        let feedback = row.guidance.observe(row.feedback, &row.sampler, row.forward, &seen)?;
+        Ok((state, latents, feedback))
     }
 }
