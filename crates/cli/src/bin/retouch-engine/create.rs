@@ -14,7 +14,7 @@ use retouch_imaging::{
 use retouch_ports::step_engine::{RowRequest, Task};
 use serde_json::{Value, json};
 
-use crate::args::{CommonArgs, EditArgs, Fit, GenerateArgs};
+use crate::args::{CommonArgs, EditArgs, Fit, GenerateArgs, Switch};
 use crate::failure::{Blame, Failure};
 use crate::report::{Timings, finish, parameters, progress_bar};
 use crate::tensors::{NoiseFile, write_dump};
@@ -62,8 +62,14 @@ pub(crate) fn edit(args: &EditArgs) -> Result<(), Failure> {
         args: &args.common,
         format: files.format,
         load,
-        request: RowRequest { guidance_image: args.guidance_image, ..request },
+        request: RowRequest {
+            guidance_image: args.guidance_image,
+            spatial: args.spatial == Switch::On,
+            source_box: args.source_box,
+            ..request
+        },
         own: json!({
+            "spatial": model.spatial().is_some() && args.spatial == Switch::On, "source_box": args.source_box,
             "guidance_image": args.guidance_image,
             "fit": fit, "resolution": resolution, "input_size": args.input_size,
         }),
@@ -149,6 +155,8 @@ fn request(
         guidance_image: 1.5,
         guidance: args.guidance.guidance(),
         intents: args.intents.clone(),
+        spatial: true,
+        source_box: None,
         clip_skip: args.clip_skip,
         seed: args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
         noise: noise.map(|noise| noise.of_shape(latents)).transpose()?,

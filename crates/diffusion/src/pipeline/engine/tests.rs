@@ -22,6 +22,8 @@ fn request() -> RowRequest {
         guidance_image: 1.5,
         guidance: Guidance::Fixed,
         intents: None,
+        spatial: true,
+        source_box: None,
         clip_skip: None,
         seed: 7,
         noise: None,
