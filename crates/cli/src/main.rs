@@ -21,11 +21,22 @@ enum Cli {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Train the networks of a recipe: `retouch train --help`
+    #[command(disable_help_flag = true)]
+    Train {
+        /// Arguments of the training.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
     match Cli::parse() {
         Cli::Engine { arguments } => engine(&arguments),
+        Cli::Train { mut arguments } => {
+            arguments.insert(0, "train".into());
+            engine(&arguments)
+        }
     }
 }
 

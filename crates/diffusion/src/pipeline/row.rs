@@ -5,12 +5,12 @@ use std::rc::Rc;
 use retouch_ports::step_engine::{GangControl, Output, RowId, RowRequest, RowStatus, Stage, Task};
 use tch::Tensor;
 
-use super::export::floats;
 use super::guidance::{Branches, Feedback, RowGuidance};
 use super::prompt::Prompt;
 use super::spatial::{self, RowSpatial};
 use super::{Family, Model, intent};
 use crate::error::{Error, Result};
+use crate::floats::floats;
 use crate::models::spatial::SpatialPlan;
 use crate::nn::dims4;
 use crate::noise::SeededNoise;

@@ -33,6 +33,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::models::unet::UNetConfig;
 use crate::nn::{Activation, Conv2d, Linear, dims4};
+use crate::training::Parameters;
 use crate::weights::{self, LoadReport, Scope};
 pub(crate) use layer::GatedAttention;
 use plan::{NUMBERS, OPERATIONS, RELATIONS, Slot};
@@ -83,6 +84,19 @@ impl Spatial {
         let config = SpatialConfig::from_file(&folder.join("config.json"))?;
         let checkpoint = Checkpoint::open(folder, "diffusion_pytorch_model", variant)?;
         weights::load("loading the spatial layer", checkpoint, device, kind, |at| Self::new(at, config, unet))
+    }
+
+    /// The layer in training, with float32 leaves; it computes in `kind`.
+    #[expect(dead_code, reason = "the training stage of the layer is the caller to come")]
+    pub(crate) fn in_training(
+        config: SpatialConfig,
+        parameters: Parameters,
+        kind: Kind,
+        unet: &UNetConfig,
+    ) -> Result<Self> {
+        let (device, checkpoint) = (parameters.device(), Checkpoint::in_training(parameters));
+        let build = |at: &Scope| Self::new(at, config, unet);
+        weights::load("building the spatial layer", checkpoint, device, kind, build).map(|(layer, _)| layer)
     }
 
     fn new(at: &Scope, config: SpatialConfig, unet: &UNetConfig) -> Self {

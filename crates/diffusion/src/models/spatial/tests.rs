@@ -96,11 +96,15 @@ fn forward(layer: Option<&Spatial>, plans: &[Option<&SpatialPlan>]) -> Tensor {
 fn a_new_layer_changes_nothing_and_learns() {
     let (plan, layer) = (move_right(), spatial());
     let plans = [Some(&plan), None];
-    let plain = tch::no_grad(|| forward(None, &plans));
-    let gated = forward(Some(&layer), &plans);
+    let (plain, gated) = tch::no_grad(|| (forward(None, &plans), forward(Some(&layer), &plans)));
     assert!(gated == plain, "bit-equal at gate 0");
-    gated.square().mean(Kind::Float).backward();
+    forward(Some(&layer), &plans).square().mean(Kind::Float).backward();
+    let leaves = layer.checkpoint().trained().expect("in training").leaves();
     let slope = |tensor: &Tensor| tensor.grad().abs().max().double_value(&[]);
-    assert!(layer.attentions.iter().all(|attention| slope(attention.gate()) > 0.0), "gates");
-    assert!(slope(layer.maps_weight()) > 0.0, "maps");
+    let gates: Vec<f64> =
+        leaves.iter().filter(|(name, _)| name.ends_with("gate")).map(|(_, leaf)| slope(leaf)).collect();
+    // Two levels with attention on the way down and up: one block down, one in the middle, two up.
+    assert!(gates.len() == 4 && gates.iter().all(|&slope| slope > 0.0), "{gates:?}");
+    let (_, maps) = leaves.iter().find(|(name, _)| name == "maps.weight").expect("a leaf");
+    assert!(slope(maps) > 0.0);
 }
