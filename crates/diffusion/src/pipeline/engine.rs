@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use retouch_ports::step_engine::{
-    Capacity, EngineError, EngineErrorKind, Gang, GangControl, Output, RowId, RowRequest, RowStatus, Stage,
-    StepEngine, Task, UnitProgress,
+    Capacity, EngineError, EngineErrorKind, Gang, GangControl, Output, RowId, RowStatus, Stage, StepEngine,
+    Task, UnitProgress,
 };
 use tch::{Kind, Tensor};
 

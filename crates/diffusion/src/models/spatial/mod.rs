@@ -87,7 +87,7 @@ impl Spatial {
     }
 
     /// The layer in training, with float32 leaves; it computes in `kind`.
-    #[expect(dead_code, reason = "the training stage of the layer is the caller to come")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "the training of the layer is the caller to come"))]
     pub(crate) fn in_training(
         config: SpatialConfig,
         parameters: Parameters,

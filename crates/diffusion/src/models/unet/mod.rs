@@ -169,7 +169,7 @@ impl UNet {
         let mut pass = Pass { text: text.0.iter(), map, spatial: layers };
         let mut x = self.conv_in.forward(&sample);
         if let Some((_, batch)) = spatial {
-            x = x + &batch.added;
+            x += &batch.added;
         }
         let mut skips = vec![x.shallow_clone()];
         for block in &self.down_blocks {

@@ -1,6 +1,6 @@
 //! Panics inside the engine: tch panics where LibTorch throws.
 
-use retouch_ports::step_engine::{Gang, Guidance, Output};
+use retouch_ports::step_engine::{Gang, Guidance, Output, RowRequest};
 use retouch_testkit::models::model_folder;
 use tch::{Device, Kind};
 

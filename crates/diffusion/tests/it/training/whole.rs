@@ -6,7 +6,7 @@ use retouch_diffusion::models::clip::ClipModel;
 use retouch_diffusion::tokenizer::Tokenizer;
 use retouch_diffusion::training::StageName;
 use retouch_diffusion::{Device, Engine, EngineOptions, Family, Kind, LoadOptions, Model, run};
-use retouch_ports::step_engine::{RowRequest, Task};
+use retouch_ports::step_engine::{Guidance, RowRequest, Task};
 use tempfile::tempdir;
 
 use super::{SIDE, finish, open};
@@ -24,6 +24,10 @@ fn request(task: Task, prompt: &str) -> RowRequest {
         karras: None,
         guidance_text: 2.0,
         guidance_image: 1.2,
+        guidance: Guidance::Fixed,
+        intents: None,
+        spatial: true,
+        source_box: None,
         clip_skip: None,
         seed: 1,
         noise: None,
