@@ -3,6 +3,7 @@
 use retouch_instruction::{Destination, Displacement, Intent, Referent, Region, Unit};
 use retouch_testkit::models::uniform;
 
+use super::transform::Affine;
 use super::*;
 use crate::models::unet::UNet;
 use crate::training::Parameters;
@@ -107,4 +108,55 @@ fn a_new_layer_changes_nothing_and_learns() {
     assert!(gates.len() == 4 && gates.iter().all(|&slope| slope > 0.0), "{gates:?}");
     let (_, maps) = leaves.iter().find(|(name, _)| name == "maps.weight").expect("a leaf");
     assert!(slope(maps) > 0.0);
+}
+
+/// The layer of `make_spatial.py`: against diffusers' own where there is no geometry, and against the formula where there is.
+#[test]
+fn gated_attention_equals_the_reference() {
+    const WIDTH: i64 = 16;
+    const TOKEN: i64 = 12;
+    let parameters = Parameters::new(0, Device::Cpu, false);
+    let shapes: [(&str, &[i64]); 9] = [
+        ("norm.weight", &[WIDTH]),
+        ("norm.bias", &[WIDTH]),
+        ("tokens.weight", &[WIDTH, TOKEN]),
+        ("tokens.bias", &[WIDTH]),
+        ("to_q.weight", &[WIDTH, WIDTH]),
+        ("to_k.weight", &[WIDTH, WIDTH]),
+        ("to_v.weight", &[WIDTH, WIDTH]),
+        ("to_out.0.weight", &[WIDTH, WIDTH]),
+        ("to_out.0.bias", &[WIDTH]),
+    ];
+    for (name, shape) in shapes {
+        let sizes: Vec<usize> = shape.iter().map(|&side| side as usize).collect();
+        let values = retouch_testkit::models::values(name, &sizes);
+        parameters.insert(name, &Tensor::from_slice(&values).view(shape));
+    }
+    parameters.insert("gate", &Tensor::from_slice(&[0.7f32]));
+    parameters.insert("focus", &Tensor::from_slice(&[0.3f32; 2]));
+    let checkpoint = Checkpoint::in_training(parameters);
+    let build = |at: &Scope| GatedAttention::new(at, WIDTH, 2, TOKEN);
+    let (layer, _) = weights::load("a test", checkpoint, Device::Cpu, Kind::Float, build).expect("built");
+    let path = retouch_testkit::models::goldens().join("spatial.safetensors");
+    let goldens: HashMap<String, Tensor> =
+        Tensor::read_safetensors(path).expect("committed").into_iter().collect();
+    let noise = |name: &str, shape: &[i64]| values(name, shape) * f64::from(3f64.sqrt() as f32);
+    let origin = Affine::translation(0.25, 0.0).inverse().expect("invertible").rows();
+    for (name, moved) in [("plain", 0.0), ("moved", 1.0)] {
+        let batch = SpatialBatch {
+            added: Tensor::zeros([0; 0], (Kind::Float, Device::Cpu)),
+            tokens: noise("tokens", &[2, 8, TOKEN]),
+            origins: Tensor::from_slice(&[origin, origin].concat()).view([2, 2, 3]),
+            moved: Tensor::from_slice(&[moved as f32; 2]).view([2, 1, 1]),
+            on: Tensor::ones([2, 1, 1], (Kind::Float, Device::Cpu)),
+            max_pixels: 16,
+            distances: RefCell::default(),
+        };
+        let ours = tch::no_grad(|| layer.forward(noise("x", &[2, 16, WIDTH]), (4, 4), &batch));
+        let difference = (ours - &goldens[name]).abs().max().double_value(&[]);
+        assert!(difference < 1e-5, "{name}: {difference:.2e}");
+        let small = SpatialBatch { max_pixels: 15, ..batch };
+        let x = noise("x", &[2, 16, WIDTH]);
+        assert!(layer.forward(x.shallow_clone(), (4, 4), &small) == x, "too large a map is left alone");
+    }
 }
