@@ -57,6 +57,8 @@ pub(crate) fn edit(args: &EditArgs) -> Result<(), Failure> {
     let input = rule.apply(&source, factor).map_err(|e| Failure::image(&args.image, &e))?;
     let task = Task::Edit { image: to_model_input(&input) };
     let request = request(&args.common, &args.instruction, task, input.dimensions(), files.noise, &model)?;
+    let uses_layer = model.spatial().is_some() && args.spatial == Switch::On;
+    let spatial = if uses_layer { "on" } else { "off" };
     Job {
         task: "edit",
         args: &args.common,
@@ -69,7 +71,7 @@ pub(crate) fn edit(args: &EditArgs) -> Result<(), Failure> {
             ..request
         },
         own: json!({
-            "spatial": model.spatial().is_some() && args.spatial == Switch::On, "source_box": args.source_box,
+            "spatial": spatial, "source_box": args.source_box.map(|edges| edges.map(|e| e.to_string()).join(",")),
             "guidance_image": args.guidance_image,
             "fit": fit, "resolution": resolution, "input_size": args.input_size,
         }),
