@@ -100,6 +100,6 @@ fn a_damaged_state_and_another_recipe_are_named() {
     let error = training.run(StageName::Editor, &mut |_, _| Ok(())).expect_err("no latents");
     assert_eq!(
         error.to_string(),
-        "stage `editor` needs the finished stage `vae`: run that first, or all stages"
+        "stage `editor` needs the finished stage `latents`: run that first, or all stages"
     );
 }
