@@ -1,5 +1,8 @@
 //! `retouch`: the command line. It never loads LibTorch; engine commands run in the sibling `retouch-engine`.
 
+mod failure;
+mod scenes;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -28,6 +31,9 @@ enum Cli {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Edit pairs of rendered scenes, with the truth about them: `retouch scenes preview --output sheet.png`
+    #[command(subcommand)]
+    Scenes(scenes::Scenes),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +43,7 @@ fn main() -> ExitCode {
             arguments.insert(0, "train".into());
             engine(&arguments)
         }
+        Cli::Scenes(command) => scenes::run(&command),
     }
 }
 

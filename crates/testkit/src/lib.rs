@@ -2,4 +2,6 @@
 //!
 //! Everything here panics where a test's surroundings are not as they should be.
 
+pub mod ids;
+pub mod job_store;
 pub mod models;

@@ -16,5 +16,7 @@ mod parameters;
 mod place;
 #[cfg(all(test, feature = "engine"))]
 mod reports;
+#[cfg(test)]
+mod scenes;
 #[cfg(all(test, feature = "engine"))]
 mod terminal;

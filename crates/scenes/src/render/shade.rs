@@ -184,7 +184,7 @@ impl Shader {
             Material::Metal => {
                 let mirrored = Vec3::Z - 2.0 * normal.z * normal;
                 let around = self.around(mirrored.dot(self.up));
-                let tint = colour * 0.85 + Vec3::splat(0.08);
+                let tint = colour * 0.92 + Vec3::splat(0.03);
                 colour * diffuse * 0.4
                     + tint * (0.15 + around * 0.85)
                     + Vec3::splat(0.9 * lit * power_of_two(glint, 5))

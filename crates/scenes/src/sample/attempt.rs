@@ -45,6 +45,9 @@ impl Attempt<'_> {
                 (taken..taken + count).map(|index| ObjectId(index as u32 + 1)).collect();
             taken += count;
             if matches!(plan.action, Action::Shadow) {
+                if !world::shows_shadows(&before.background) {
+                    return None;
+                }
                 for scene in [&mut before, &mut after] {
                     scene
                         .objects
@@ -214,7 +217,7 @@ impl Attempt<'_> {
         }
         let object = world::object(shape, colour, self.level, draw);
         let mut referent = Referent {
-            colour: Some(colour.name().into()),
+            colour: describe::named_colour(&object),
             ..Referent::named(describe::noun_of(&object, draw))
         };
         if object.shape == Shape::Ball {

@@ -109,6 +109,7 @@ fn counted(count: usize, object: &Object, words: Words) -> String {
     let name = name(object);
     let noun = lexicon::find(lexicon::Kind::Noun, name);
     let number = count.checked_sub(2).map(|index| NUMBERS.get(index).copied().unwrap_or(("many", "nhiều")));
+    let person = object.shape == Shape::Person;
     if words.english {
         let word = noun.map(|entry| &entry.english[words.synonym % entry.english.len()]);
         let (singular, plural) =
@@ -116,14 +117,20 @@ fn counted(count: usize, object: &Object, words: Words) -> String {
         let striped = if object.shape == Shape::Ball { "striped " } else { "" };
         let colour = object.colour.name();
         match number {
+            None if person => format!("{} {singular} in {colour}", lexicon::article(singular)),
             None => format!("{} {colour} {striped}{singular}", lexicon::article(colour)),
+            Some((number, _)) if person => format!("{number} {plural} in {colour}"),
             Some((number, _)) => format!("{number} {colour} {striped}{plural}"),
         }
     } else {
         let word = noun.map_or(name, |entry| &entry.vietnamese[words.synonym % entry.vietnamese.len()]);
-        let striped = if object.shape == Shape::Ball { " kẻ sọc" } else { "" };
+        let detail = match object.shape {
+            Shape::Ball => " kẻ sọc",
+            Shape::Person => " mặc đồ",
+            _ => "",
+        };
         let number = number.map_or("một", |(_, number)| number);
-        format!("{number} {word}{striped} màu {}", colour(object.colour))
+        format!("{number} {word}{detail} màu {}", colour(object.colour))
     }
 }
 

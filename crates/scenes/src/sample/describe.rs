@@ -1,6 +1,6 @@
 //! Naming objects so that nothing else can be meant.
 
-use retouch_instruction::{Ordinal, Quantity, Referent, Region, Relation, Relative, Side, Size};
+use retouch_instruction::{Ordinal, Quantity, Referent, Region, Relation, Relative, Side, Size, Term};
 
 use super::draw::Draw;
 use super::options::Level;
@@ -20,10 +20,12 @@ pub(super) fn describe(scene: &Scene, ids: &[ObjectId], level: Level, draw: &mut
     };
     let noun = noun(object, scene, draw);
     let plain = Referent { quantity, ..Referent::named(noun) };
-    let coloured = Referent { colour: Some(object.colour.name().into()), ..plain.clone() };
-    // Now and then more is said than is needed, as people do.
     let mut candidates = Vec::with_capacity(8);
-    if draw.chance(if level == Level::Easy { 0.6 } else { 0.35 }) {
+    let coloured = Referent { colour: named_colour(object), ..plain.clone() };
+    // Now and then more is said than is needed, as people do.
+    if coloured == plain {
+        candidates.push(plain.clone());
+    } else if draw.chance(if level == Level::Easy { 0.6 } else { 0.35 }) {
         candidates.extend([plain.clone(), coloured.clone()]);
     } else {
         candidates.extend([coloured.clone(), plain.clone()]);
@@ -63,6 +65,11 @@ pub(super) fn noun_of(object: &Object, draw: &mut Draw) -> &'static str {
     }
 }
 
+/// The colour that an object is named by. People are not: the colour is that of their clothes.
+pub(super) fn named_colour(object: &Object) -> Option<Term> {
+    (object.shape != Shape::Person).then(|| object.colour.name().into())
+}
+
 /// By stripes, size, place, order and neighbours, in a random order.
 fn richer(plain: &Referent, object: &Object, scene: &Scene, view: &View, draw: &mut Draw) -> Vec<Referent> {
     let mut ways = Vec::with_capacity(6);
@@ -90,8 +97,7 @@ fn richer(plain: &Referent, object: &Object, scene: &Scene, view: &View, draw: &
     let others: Vec<&Object> = scene.objects.iter().filter(|other| other.id != object.id).collect();
     if !others.is_empty() {
         let other = others[draw.below(others.len())];
-        let anchor =
-            Referent { colour: Some(other.colour.name().into()), ..Referent::named(other.shape.name()) };
+        let anchor = Referent { colour: named_colour(other), ..Referent::named(other.shape.name()) };
         let relation = draw.pick(&[Relation::LeftOf, Relation::RightOf]);
         let relative = Relative { relation, anchor: Box::new(anchor), other: None };
         // An anchor by a name that its object shares would not be clear by itself.

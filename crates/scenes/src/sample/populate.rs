@@ -107,7 +107,10 @@ fn distractor(plan: Option<&Plan>, look: Look, others: &[Look], level: Level, dr
 }
 
 fn allows(plan: &Plan, look: Look, split: Split) -> bool {
-    let recoloured = matches!(plan.action, Action::Recolour(colour) if colour == look.colour);
+    let recoloured = match plan.action {
+        Action::Recolour(colour) => colour == look.colour || look.shape == Shape::Person,
+        _ => false,
+    };
     // What is added gets its own look later.
     let counted = plan.targets > 0;
     let combination = Combination { operation: plan.operation, colour: look.colour, shape: look.shape };

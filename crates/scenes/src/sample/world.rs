@@ -67,6 +67,15 @@ pub(super) fn shows_on(colour: Colour, background: &Background) -> bool {
     })
 }
 
+/// Whether a shadow can be told from the ground.
+pub(super) fn shows_shadows(background: &Background) -> bool {
+    background
+        .ground
+        .colours
+        .iter()
+        .all(|Rgb(colour)| colour.iter().map(|c| u32::from(*c)).sum::<u32>() > 240)
+}
+
 /// An object of a usual size, at the origin.
 pub(super) fn object(shape: Shape, colour: Colour, level: Level, draw: &mut Draw) -> Object {
     let (low, high) = match shape {

@@ -88,12 +88,14 @@ impl<'a> Intake<'a> {
         intake
     }
 
-    /// Takes back what the database did not store: the ids that it has already.
-    pub fn keep_only(&mut self, stored: &HashSet<JobId>) {
+    /// Takes back what the database did not store: rows whose key (by `keys`, looked up again) or id is in use.
+    pub fn keep_only(&mut self, stored: &HashSet<JobId>, keys: &HashMap<String, JobId>) {
         self.accepted.retain(|row| {
             let kept = stored.contains(&row.job.id);
             if !kept {
-                self.verdicts[row.index] = Verdict::Invalid(InvalidJob::IdInUse { id: row.job.id });
+                let of = row.job.key.as_ref().and_then(|key| keys.get(key));
+                let in_use = Verdict::Invalid(InvalidJob::IdInUse { id: row.job.id });
+                self.verdicts[row.index] = of.map_or(in_use, |of| Verdict::Duplicate(*of));
             }
             kept
         });

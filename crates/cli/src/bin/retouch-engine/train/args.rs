@@ -17,9 +17,9 @@ pub(crate) struct TrainArgs {
     /// Folder for states, encoded pairs and finished parts; the same command goes on where it was interrupted
     #[arg(long)]
     pub(crate) work: PathBuf,
-    /// Folder of pairs with an `index.jsonl`, as `retouch scenes render` writes it
+    /// Folder of pairs with an `index.jsonl`, as `retouch scenes render` writes it; scenes are rendered on the way if absent
     #[arg(long)]
-    pub(crate) data: PathBuf,
+    pub(crate) data: Option<PathBuf>,
     /// Last stage to run: tokenizer, vae, latents, text-to-image, editor or clip
     #[arg(long)]
     pub(crate) until: Option<Until>,

@@ -29,9 +29,14 @@ struct Entry {
     after: PathBuf,
     instruction: String,
     #[serde(default)]
-    caption_before: String,
-    #[serde(default)]
-    caption_after: String,
+    captions: Captions,
+}
+
+/// What the images show.
+#[derive(Clone, Default, Deserialize)]
+struct Captions {
+    before: String,
+    after: String,
 }
 
 impl Folder {
@@ -87,8 +92,8 @@ impl Examples for Folder {
             before: self.picture(&entry.before)?,
             after: self.picture(&entry.after)?,
             instruction: entry.instruction.clone(),
-            caption_before: entry.caption_before.clone(),
-            caption_after: entry.caption_after.clone(),
+            caption_before: entry.captions.before.clone(),
+            caption_after: entry.captions.after.clone(),
         })
     }
 }

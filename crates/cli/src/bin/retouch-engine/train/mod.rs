@@ -3,6 +3,7 @@
 mod args;
 mod folder;
 mod plot;
+mod scenes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +31,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
         example_threads: usize::from(args.example_threads),
     };
     let recipe = Recipe::read(&args.recipe)?;
-    let examples: Arc<dyn Examples> = Arc::new(folder::Folder::open(&args.data, recipe.size)?);
+    let examples: Arc<dyn Examples> = match &args.data {
+        Some(folder) => Arc::new(folder::Folder::open(folder, recipe.size)?),
+        // Seeds of other recipes' pairs are far away.
+        None => Arc::new(scenes::Scenes { size: recipe.size, first_seed: recipe.seed << 32 }),
+    };
     let training = Training::open(recipe, &args.work, options, examples)?;
     let interrupted = interruptible()?;
     for stage in training.stages() {

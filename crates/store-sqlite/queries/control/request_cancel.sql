@@ -1,0 +1,1 @@
+update batches set cancel_requested = 1 where id = ?1

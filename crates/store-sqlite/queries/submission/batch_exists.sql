@@ -1,0 +1,1 @@
+select 1 from batches where id = ?1

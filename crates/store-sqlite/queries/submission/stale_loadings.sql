@@ -1,0 +1,5 @@
+select id, tenant, state, load_offset, rows_new, rows_duplicate, rows_invalid, meta
+from batches
+where state = 'loading' and touched_at <= ?1
+order by touched_at
+limit 1000

@@ -1,0 +1,1 @@
+delete from attempts where job in (select value from json_each(?1))

@@ -1,0 +1,1 @@
+delete from batch_deltas where batch in (select value from json_each(?1))

@@ -1,0 +1,1 @@
+delete from events where job in (select value from json_each(?1))
