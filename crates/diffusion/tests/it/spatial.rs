@@ -111,6 +111,13 @@ fn a_new_layer_and_one_that_is_off_change_no_bit() {
     assert!(off.latents == plain.latents, "off");
     let on = latents(&alone(&open, request(MOVE)));
     assert!(difference(&on, &latents(&plain)) > 1e-2, "on");
+    // Read from the prompt, the same is said.
+    let said = RowRequest { prompt: "move the tie on the left to the right by 25 %".into(), ..edit() };
+    let read = RowRequest { intents: None, steps: 3, ..said.clone() };
+    let given = RowRequest { intents: Some(MOVE.to_owned()), steps: 3, ..said.clone() };
+    let free = RowRequest { spatial: false, steps: 3, ..said };
+    let [read, given, free] = [read, given, free].map(|request| latents(&alone(&open, request)));
+    assert!(difference(&read, &free) > 1e-2 && difference(&read, &given) < difference(&read, &free));
     // What the intents say decides, and a mark of the user's.
     let other = latents(&alone(&open, request(REMOVE)));
     assert!(difference(&on, &other) > 1e-3);
