@@ -178,7 +178,7 @@ impl Attempt<'_> {
             Action::Zoom { scale, on_object: false } => Intent::Zoom { scale, focus: None },
             Action::Background(backdrop) => Intent::ChangeBackground { to: backdrop.asked() },
             Action::Shadow => {
-                let anchor = Box::new(named(targets)?);
+                let anchor = Box::new(named(targets).filter(is_told_whole)?);
                 let place = Place::Relative(Relative { relation: Relation::Below, anchor, other: None });
                 Intent::AddEffect { effect: "shadow".into(), place: Some(place) }
             }
@@ -197,7 +197,7 @@ impl Attempt<'_> {
         let anchor = scene.objects.last().map(|object| object.id).filter(|id| !targets.contains(id))?;
         Some(Relative {
             relation,
-            anchor: Box::new(describe(scene, &[anchor], self.level, draw)?),
+            anchor: Box::new(describe(scene, &[anchor], self.level, draw).filter(is_told_whole)?),
             other: None,
         })
     }
@@ -230,6 +230,11 @@ impl Attempt<'_> {
         };
         Some(Wanted { intent: Intent::Add { count, object: referent, place }, added: Some(object) })
     }
+}
+
+/// Of relations within relations, only the first is put into words.
+fn is_told_whole(anchor: &Referent) -> bool {
+    anchor.relative.is_none()
 }
 
 struct Wanted {

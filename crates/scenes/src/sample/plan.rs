@@ -100,6 +100,9 @@ impl Plan {
                 let inwards = scale.factor > 1.0;
                 let on_object = inwards && draw.chance(0.4);
                 let operation = if inwards { Operation::ZoomIn } else { Operation::ZoomOut };
+                // There are no words for "a bit" into an object.
+                let scale =
+                    if on_object && !scale.said { Scale { factor: Scale::DEFAULT, ..scale } } else { scale };
                 let action = Action::Zoom { scale, on_object };
                 if on_object { one(operation, action) } else { all(operation, action) }
             }
@@ -197,7 +200,9 @@ fn scale(level: Level, draw: &mut Draw) -> Scale {
         (_, 0) => (if larger { 1.5 } else { 2.0 }, true),
         _ => (Scale::DEFAULT, false),
     };
-    Scale { factor: if larger { factor } else { 1.0 / factor }, said }
+    // Four decimals, as an instruction is read.
+    let smaller = (1e4 / factor).round() / 1e4;
+    Scale { factor: if larger { factor } else { smaller }, said }
 }
 
 fn turn(level: Level, draw: &mut Draw) -> Turn {
