@@ -24,6 +24,13 @@ enum Cli {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Train the networks of a recipe: `retouch train --help`
+    #[command(disable_help_flag = true)]
+    Train {
+        /// Arguments of the training.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Edit pairs of rendered scenes, with the truth about them: `retouch scenes preview --output sheet.png`
     #[command(subcommand)]
     Scenes(scenes::Scenes),
@@ -32,6 +39,10 @@ enum Cli {
 fn main() -> ExitCode {
     match Cli::parse() {
         Cli::Engine { arguments } => engine(&arguments),
+        Cli::Train { mut arguments } => {
+            arguments.insert(0, "train".into());
+            engine(&arguments)
+        }
         Cli::Scenes(command) => scenes::run(&command),
     }
 }

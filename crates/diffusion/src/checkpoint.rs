@@ -9,15 +9,17 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result, shorten};
 use crate::files::{read_small, regular};
+use crate::training::Parameters;
 
 /// Longest header of a safetensors file; one with 10,000 tensors has 1 MiB.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
-/// The memory-mapped tensors of one component (`unet/`, `vae/`, ...).
+/// The tensors of one component (`unet/`, `vae/`, ...): memory-mapped, or in training.
 pub struct Checkpoint {
     folder: PathBuf,
     files: Vec<Mmap>,
     entries: BTreeMap<String, Entry>,
+    parameters: Option<Parameters>,
 }
 
 struct Entry {
@@ -52,11 +54,34 @@ impl Checkpoint {
     /// Without a `variant`, a checkpoint that exists in exactly one variant only (`stem.fp16.safetensors`) is used.
     pub fn open(folder: &Path, stem: &str, variant: Option<&str>) -> Result<Self> {
         let paths = locate(folder, stem, variant)?;
-        let mut checkpoint = Self { folder: folder.to_owned(), files: Vec::new(), entries: BTreeMap::new() };
+        let mut checkpoint =
+            Self { folder: folder.to_owned(), files: Vec::new(), entries: BTreeMap::new(), parameters: None };
         for path in paths {
             checkpoint.map(&path)?;
         }
         Ok(checkpoint)
+    }
+
+    /// A network in training: its tensors are made as they are asked for.
+    pub(crate) fn in_training(parameters: Parameters) -> Self {
+        Self {
+            folder: PathBuf::new(),
+            files: Vec::new(),
+            entries: BTreeMap::new(),
+            parameters: Some(parameters),
+        }
+    }
+
+    /// The tensors of a network in training.
+    pub(crate) fn trained(&self) -> Option<&Parameters> {
+        self.parameters.as_ref()
+    }
+
+    /// All tensors by name as stored, on the CPU.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = (&String, Tensor)> {
+        self.entries.iter().filter_map(|(name, entry)| {
+            Some((name, self.view(entry, entry.kind().filter(|_| entry.length > 0)?)))
+        })
     }
 
     fn map(&mut self, path: &Path) -> Result<()> {

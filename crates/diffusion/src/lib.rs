@@ -8,6 +8,7 @@ mod config;
 mod device;
 mod error;
 mod files;
+mod floats;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod models;
@@ -17,6 +18,7 @@ mod pipeline;
 pub mod samplers;
 mod shim;
 pub mod tokenizer;
+pub mod training;
 mod weights;
 
 pub use tch::{Device, Kind};

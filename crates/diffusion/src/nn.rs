@@ -18,30 +18,51 @@ pub(crate) struct Linear {
 enum Weight {
     Dense(Tensor),
     Packed(PackedWeight),
+    /// In training: the leaves, whose values change between forwards, with their biases.
+    Trained {
+        parts: Vec<Tensor>,
+        biases: Vec<Tensor>,
+    },
 }
 
 impl Linear {
     pub(crate) fn new(at: &Scope, inputs: i64, outputs: i64, bias: bool) -> Self {
-        let weight = at.get("weight", &[outputs, inputs]);
-        Self::of(at, weight, bias.then(|| at.get("bias", &[outputs])))
+        Self::shaped(at, &[outputs, inputs], bias)
     }
 
     /// A 1×1 convolution `[outputs, inputs, 1, 1]` as the linear layer that it is on channels-last data.
     pub(crate) fn pointwise(at: &Scope, inputs: i64, outputs: i64) -> Self {
-        let weight = at.get("weight", &[outputs, inputs, 1, 1]).reshape([outputs, inputs]);
-        Self::of(at, weight, Some(at.get("bias", &[outputs])))
+        Self::shaped(at, &[outputs, inputs, 1, 1], true)
+    }
+
+    fn shaped(at: &Scope, shape: &[i64], bias: bool) -> Self {
+        let weight = at.get("weight", shape);
+        let bias = bias.then(|| at.get("bias", &shape[..1]));
+        if at.in_training() {
+            return Self::trained(vec![weight], bias.into_iter().collect());
+        }
+        Self::of(at, weight.reshape(&shape[..2]), bias)
     }
 
     /// Several layers with the same input as one product; their outputs lie side by side.
     pub(crate) fn fused(at: &[Scope], inputs: i64, outputs: i64, bias: bool) -> Self {
+        let parts = |name: &str, shape: &[i64]| at.iter().map(|s| s.get(name, shape)).collect::<Vec<_>>();
+        if at[0].in_training() {
+            let biases = if bias { parts("bias", &[outputs]) } else { Vec::new() };
+            return Self::trained(parts("weight", &[outputs, inputs]), biases);
+        }
         let side_by_side = |name: &str, shape: &[i64]| {
-            let parts: Vec<_> = at.iter().map(|s| s.get(name, shape)).collect();
+            let parts = parts(name, shape);
             let joined = if at[0].intact() { Tensor::cat(&parts, 0) } else { parts[0].shallow_clone() };
             at.iter().zip(&parts).for_each(|(s, part)| s.checkpoint().release(part));
             joined
         };
         let weight = side_by_side("weight", &[outputs, inputs]);
         Self::of(&at[0], weight, bias.then(|| side_by_side("bias", &[outputs])))
+    }
+
+    fn trained(parts: Vec<Tensor>, biases: Vec<Tensor>) -> Self {
+        Self { weight: Weight::Trained { parts, biases }, bias: None }
     }
 
     fn of(at: &Scope, weight: Tensor, bias: Option<Tensor>) -> Self {
@@ -61,8 +82,25 @@ impl Linear {
         match &self.weight {
             Weight::Dense(weight) => x.linear(weight, self.bias.as_ref()),
             Weight::Packed(weight) => weight.forward(x, self.bias.as_ref()),
+            Weight::Trained { parts, biases } => {
+                let weight = joined(parts, x).flatten(1, -1);
+                x.linear(&weight, (!biases.is_empty()).then(|| joined(biases, x)).as_ref())
+            }
         }
     }
+}
+
+/// The leaves side by side, in the type of `x`.
+fn joined(leaves: &[Tensor], x: &Tensor) -> Tensor {
+    match leaves {
+        [one] => in_kind_of(x, one),
+        many => in_kind_of(x, &Tensor::cat(many, 0)),
+    }
+}
+
+/// A weight in the type of `x`: in training with mixed precision, weights stay float32 and activations do not.
+fn in_kind_of(x: &Tensor, weight: &Tensor) -> Tensor {
+    if weight.kind() == x.kind() { weight.shallow_clone() } else { weight.to_kind(x.kind()) }
 }
 
 /// A two-dimensional convolution.
@@ -78,6 +116,7 @@ pub(crate) struct Conv2d {
     stride: i64,
     padding: i64,
     kind: Kind,
+    in_training: bool,
     checkpoint: Arc<Checkpoint>,
     direct: OnceCell<Tensor>,
     product: OnceCell<Option<PackedWeight>>,
@@ -110,11 +149,12 @@ impl Conv2d {
             stride,
             padding,
             kind: at.kind(),
+            in_training: at.in_training(),
             checkpoint: at.checkpoint().clone(),
             direct: OnceCell::new(),
             product: OnceCell::new(),
         };
-        if at.device() != Device::Cpu && at.intact() {
+        if !conv.in_training && at.device() != Device::Cpu && at.intact() {
             let weight = channels_last(&conv.weight.to_device(at.device()).to_kind(conv.kind));
             conv.checkpoint.release(&conv.weight);
             return Self { weight: weight.shallow_clone(), direct: OnceCell::from(weight), ..conv };
@@ -124,6 +164,10 @@ impl Conv2d {
 
     /// `[b, inputs, h, w]` to `[b, outputs, h', w']`.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
+        if self.in_training {
+            let bias = self.bias.as_ref().map(|bias| in_kind_of(x, bias));
+            return self.convolve(x, &in_kind_of(x, &self.weight), bias.as_ref());
+        }
         let (_, _, h, w) = dims4(x);
         let out = |side: i64| (side + 2 * self.padding - self.kernel).div_euclid(self.stride) + 1;
         let (h, w) = (out(h), out(w));
@@ -135,8 +179,11 @@ impl Conv2d {
             let windows = self.windows(x, h, w); // [b, h'·w', k·k·inputs]
             return from_tokens(&weight.forward(&windows, self.bias.as_ref()), h, w);
         }
-        let weight = self.direct.get_or_init(|| self.laid_out(channels_last));
-        x.conv2d(weight, self.bias.as_ref(), [self.stride; 2], [self.padding; 2], [1, 1], 1)
+        self.convolve(x, self.direct.get_or_init(|| self.laid_out(channels_last)), self.bias.as_ref())
+    }
+
+    fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        x.conv2d(weight, bias, [self.stride; 2], [self.padding; 2], [1, 1], 1)
     }
 
     /// The weight in the wanted type after `layout`; the stored one's memory is given back.
@@ -200,8 +247,10 @@ impl GroupNorm {
     /// `[b, c, h, w]` to the same.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
         let Self { weight, bias, groups, eps } = self;
-        group_norm(x, weight, bias, *groups, *eps, false)
-            .unwrap_or_else(|| x.group_norm(*groups, Some(weight), Some(bias), *eps, true))
+        group_norm(x, weight, bias, *groups, *eps, false).unwrap_or_else(|| {
+            let [weight, bias] = [weight, bias].map(|t| in_kind_of(x, t));
+            x.group_norm(*groups, Some(weight), Some(bias), *eps, true)
+        })
     }
 
     /// [`GroupNorm::forward`] and the activation.
@@ -228,7 +277,8 @@ impl LayerNorm {
 
     /// `[.., size]` to the same.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm([self.size], Some(&self.weight), Some(&self.bias), self.eps, true)
+        let [weight, bias] = [&self.weight, &self.bias].map(|t| in_kind_of(x, t));
+        x.layer_norm([self.size], Some(weight), Some(bias), self.eps, true)
     }
 }
 

@@ -5,6 +5,7 @@
 //! pure-Python `CLIPTokenizer` of transformers 4 also drops control characters and repairs mojibake where `ftfy` is
 //! installed; its ids differ on such texts.
 
+pub(crate) mod learn;
 mod pipeline;
 mod settings;
 
@@ -84,6 +85,17 @@ impl Tokenizer {
     /// Number of ids that [`Tokenizer::encode`] gives.
     pub fn model_max_length(&self) -> usize {
         self.model_max_length
+    }
+
+    /// The ids of the begin and the end token.
+    pub fn ends(&self) -> Result<(i64, i64)> {
+        let empty = self.encode("")?;
+        Ok((empty.ids[0], empty.ids[1]))
+    }
+
+    /// One more than the highest id.
+    pub fn vocabulary(&self) -> i64 {
+        self.highest.0 + 1
     }
 
     /// The id that fills up short texts.

@@ -49,7 +49,7 @@ impl Weights {
 
     /// The top of the tensor names.
     pub fn root(&self) -> Scope<'_> {
-        Scope { weights: self, prefix: String::new() }
+        Scope { weights: self, prefix: String::new(), zero: false }
     }
 
     /// Ends loading: an error that lists every missing or wrong-shaped tensor, or the report.
@@ -78,13 +78,14 @@ impl Weights {
 pub struct Scope<'a> {
     weights: &'a Weights,
     prefix: String,
+    zero: bool,
 }
 
 impl<'a, D: Display> std::ops::Div<D> for &Scope<'a> {
     type Output = Scope<'a>;
 
     fn div(self, part: D) -> Scope<'a> {
-        Scope { weights: self.weights, prefix: format!("{}{part}.", self.prefix) }
+        Scope { weights: self.weights, prefix: format!("{}{part}.", self.prefix), zero: self.zero }
     }
 }
 
@@ -97,6 +98,16 @@ impl<'a, D: Display> std::ops::Div<D> for Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// The same path; what a new training makes below it begins at zero.
+    pub fn zeroed(self) -> Self {
+        Self { zero: true, ..self }
+    }
+
+    /// Whether weights are asked for to be trained, or to pass gradients on: as float32 leaves, in no other layout.
+    pub fn in_training(&self) -> bool {
+        self.checkpoint().trained().is_some()
+    }
+
     /// Whether the checkpoint holds `name` below this path.
     pub fn has(&self, name: &str) -> bool {
         self.weights.checkpoint.contains(&format!("{}{name}", self.prefix))
@@ -130,6 +141,9 @@ impl Scope<'_> {
     /// The tensor `name` of exactly `shape`, on the wanted device in the wanted type.
     pub fn get(&self, name: &str, shape: &[i64]) -> Tensor {
         let Some(stored) = self.find(name, shape) else { return self.stand_in(shape, self.device()) };
+        if self.in_training() {
+            return stored;
+        }
         let wanted = stored.to_device(self.device()).to_kind(self.kind());
         if wanted.data_ptr() != stored.data_ptr() {
             self.checkpoint().release(&stored);
@@ -152,7 +166,10 @@ impl Scope<'_> {
     fn find(&self, name: &str, shape: &[i64]) -> Option<Tensor> {
         let full = format!("{}{name}", self.prefix);
         let weights = self.weights;
-        let found = weights.checkpoint.tensor(&full, shape);
+        let found = match weights.checkpoint.trained() {
+            None => weights.checkpoint.tensor(&full, shape),
+            Some(parameters) => parameters.leaf(&full, shape, self.zero),
+        };
         weights.used.borrow_mut().insert(full);
         match found {
             Ok(tensor) => Some(tensor),

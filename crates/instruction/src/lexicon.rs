@@ -45,8 +45,10 @@ pub struct Entry {
     pub english: Vec<English>,
     /// Words to write, with classifier, the usual one first; never empty.
     pub vietnamese: Vec<String>,
-    /// Words that are only read, of both languages.
-    pub also: Vec<English>,
+    /// English words that are only read.
+    pub also_english: Vec<English>,
+    /// Vietnamese words that are only read.
+    pub also_vietnamese: Vec<String>,
 }
 
 /// An English word in both numbers; of an uncountable word they are equal.
@@ -78,7 +80,10 @@ impl English {
 struct Row {
     en: Vec<String>,
     vi: Vec<String>,
-    also: Vec<String>,
+    #[serde(default)]
+    also_en: Vec<String>,
+    #[serde(default)]
+    also_vi: Vec<String>,
 }
 
 static ENTRIES: LazyLock<BTreeMap<Kind, Vec<Entry>>> = LazyLock::new(|| {
@@ -89,7 +94,8 @@ static ENTRIES: LazyLock<BTreeMap<Kind, Vec<Entry>>> = LazyLock::new(|| {
         canonical,
         english: row.en.iter().map(|word| English::read(word)).collect(),
         vietnamese: row.vi,
-        also: row.also.iter().map(|word| English::read(word)).collect(),
+        also_english: row.also_en.iter().map(|word| English::read(word)).collect(),
+        also_vietnamese: row.also_vi,
     };
     table
         .into_iter()
@@ -101,8 +107,9 @@ static ENTRIES: LazyLock<BTreeMap<Kind, Vec<Entry>>> = LazyLock::new(|| {
 static CANONICAL: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
     let mut words = HashMap::new();
     for entry in ENTRIES.values().flatten() {
-        let english = entry.english.iter().chain(&entry.also).flat_map(|word| [&word.singular, &word.plural]);
-        for word in english.chain(&entry.vietnamese).chain([&entry.canonical]) {
+        let english =
+            entry.english.iter().chain(&entry.also_english).flat_map(|word| [&word.singular, &word.plural]);
+        for word in english.chain(&entry.vietnamese).chain(&entry.also_vietnamese).chain([&entry.canonical]) {
             words.entry(normalise(word)).or_insert(entry.canonical.as_str());
         }
     }
@@ -142,7 +149,6 @@ pub fn plural(noun: &str) -> String {
 }
 
 /// The singular of a word that looks like a regular English plural.
-#[cfg_attr(not(test), expect(dead_code, reason = "the parser, which lands next, reads plurals"))]
 pub(crate) fn singular(word: &str) -> Option<String> {
     let kept = ["ss", "us", "is"].iter().any(|end| word.ends_with(end));
     if kept || word.len() < 4 || !word.is_ascii() {

@@ -146,6 +146,23 @@ pub enum Relation {
 }
 
 impl Relation {
+    const ALL: [Self; 10] = [
+        Self::LeftOf,
+        Self::RightOf,
+        Self::Above,
+        Self::Below,
+        Self::On,
+        Self::Inside,
+        Self::InFrontOf,
+        Self::Behind,
+        Self::NextTo,
+        Self::Between,
+    ];
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|relation| relation.name() == name)
+    }
+
     /// Its name in JSON and in phrase sets.
     #[must_use]
     pub fn name(self) -> &'static str {

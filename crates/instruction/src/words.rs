@@ -47,15 +47,29 @@ pub fn unaccented(text: &str) -> String {
 /// case, typography or Unicode form are equal.
 #[must_use]
 pub fn normalise(text: &str) -> String {
-    let mut normal = String::new();
-    for word in words(text, usize::MAX).0 {
-        let glued = matches!(word.token, Token::Stop | Token::Comma) || word.text.starts_with('\'');
-        if !glued && !normal.is_empty() {
-            normal.push(' ');
+    // Some compatibility characters become punctuation, which the next pass drops: a fixed point is the normal form.
+    const MOST_PASSES: usize = 8;
+    let mut normal = text.to_owned();
+    for _ in 0..MOST_PASSES {
+        let next = joined(&words(&normal, usize::MAX).0);
+        if next == normal {
+            break;
         }
-        normal.push_str(&word.text);
+        normal = next;
     }
     normal
+}
+
+fn joined(words: &[Word]) -> String {
+    let mut text = String::new();
+    for word in words {
+        let glued = matches!(word.token, Token::Stop | Token::Comma) || word.text.starts_with('\'');
+        if !glued && !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&word.text);
+    }
+    text
 }
 
 /// At most `limit` words of `text`; `true` if there are more.

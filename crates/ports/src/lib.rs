@@ -1,12 +1,18 @@
 //! The interfaces between retouch's services and what they run on. No adapter and no tensor is known here.
 
+pub mod blob;
 pub mod clock;
 pub mod error;
 pub mod ids;
+pub mod live;
+pub mod queue;
 pub mod step_engine;
 pub mod store;
 
+pub use blob::{BlobKey, BlobStore, ByteStream};
 pub use clock::{Clock, SystemClock};
 pub use error::{PortError, PortErrorKind};
 pub use ids::{Ids, SystemIds};
+pub use live::Live;
+pub use queue::JobQueue;
 pub use store::JobStore;

@@ -132,7 +132,11 @@ pub(crate) fn run(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
             let instance = place.instance(workspace)?;
             let kinds = if only.is_empty() { &Kind::ALL[..] } else { only };
             instance.start(kinds, *owner)?;
-            for (name, value) in instance.environment()? {
+            let mut environment = instance.environment()?;
+            if place.dir.is_none() {
+                environment.extend(tool_environment(&folder(workspace)?)?);
+            }
+            for (name, value) in environment {
                 println!("export {name}='{value}'");
             }
         }

@@ -6,11 +6,12 @@ use retouch_ports::step_engine::{RowRequest, Task};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::guidance::FeedbackBits;
 use super::row::Row;
 use crate::error::{Error, Result, shorten};
+use crate::floats::bytes;
 use crate::samplers::SamplerCounters;
 
 /// Changes whenever an older export could not be continued to the same image.
@@ -116,20 +117,6 @@ pub(super) fn resume(data: &[u8], row: &mut Row, fingerprint: &str) -> Result<Op
     row.feedback = feedback;
     row.forward = note.forward;
     Ok(Some(image_latents))
-}
-
-fn bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
-    let shape = tensor.size().iter().map(|&d| d as usize).collect();
-    (shape, floats(tensor).iter().flat_map(|x| x.to_le_bytes()).collect())
-}
-
-/// The values of a tensor, row-major.
-pub(super) fn floats(tensor: &Tensor) -> Vec<f32> {
-    let flat = tensor.to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
-    let mut values = vec![0f32; flat.numel()];
-    let count = values.len();
-    flat.copy_data(&mut values, count);
-    values
 }
 
 /// SHA-256 of everything in a request.

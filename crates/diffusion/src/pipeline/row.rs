@@ -5,11 +5,11 @@ use std::rc::Rc;
 use retouch_ports::step_engine::{GangControl, Output, RowId, RowRequest, RowStatus, Stage, Task};
 use tch::Tensor;
 
-use super::export::floats;
 use super::guidance::{Branches, Feedback, RowGuidance};
 use super::prompt::Prompt;
 use super::{Family, Model, intent};
 use crate::error::{Error, Result};
+use crate::floats::floats;
 use crate::nn::dims4;
 use crate::noise::SeededNoise;
 use crate::samplers::{Sampler, SamplerKind, SamplerOptions, SamplerState, SigmaInterp};

@@ -128,6 +128,23 @@ impl NoiseTable {
         self.mix(t, (noise, x0), Tensor::f_sub).map_err(SamplerError::tensor("velocity"))
     }
 
+    /// Timesteps of the schedule.
+    pub fn timesteps(&self) -> i64 {
+        self.signal.size()[0]
+    }
+
+    /// ᾱ_t/(1-ᾱ_t) of whole timesteps `t` `[b]` on the table's device: `[b]`.
+    ///
+    /// # Errors
+    /// A shape that does not fit.
+    pub fn signal_to_noise(&self, t: &Tensor) -> Result<Tensor, SamplerError> {
+        let ratio = || {
+            let at = |table: &Tensor| table.f_index_select(0, t);
+            at(&self.signal)?.f_div(&at(&self.noise)?)?.f_square()
+        };
+        ratio().map_err(SamplerError::tensor("the signal-to-noise ratio"))
+    }
+
     /// Joins √ᾱ_t·first and √(1-ᾱ_t)·second.
     fn mix(
         &self,

@@ -50,17 +50,20 @@ pub(super) fn from_vocab(folder: &Path, settings: &Settings) -> Result<Pipeline,
     let vocab: HashMap<String, u32> = serde_json::from_str(&read(folder, "vocab.json")?)
         .map_err(|e| format!("vocab.json is not an object of token ids: {e}"))?;
     let merges = merges(&read(folder, "merges.txt")?)?;
-    clip(vocab, merges, &settings.unk).map_err(|e| format!("vocab.json and merges.txt do not fit: {e}"))
+    clip(vocab.into_iter().collect(), merges, Some(&settings.unk))
+        .map_err(|e| format!("vocab.json and merges.txt do not fit: {e}"))
 }
 
-fn clip(vocab: HashMap<String, u32>, merges: Merges, unk: &str) -> tokenizers::Result<Pipeline> {
-    let bpe = BPE::builder()
-        .vocab_and_merges(vocab.into_iter().collect::<Vocab>(), merges)
+/// CLIP's pipeline over a vocabulary, or over none as long as it is to be learned.
+pub(super) fn clip(vocab: Vocab, merges: Merges, unk: Option<&str>) -> tokenizers::Result<Pipeline> {
+    let mut bpe = BPE::builder()
+        .vocab_and_merges(vocab, merges)
         .continuing_subword_prefix(String::new())
-        .end_of_word_suffix("</w>".into())
-        .unk_token(unk.to_owned())
-        .build()?;
-    let mut pipeline = Pipeline::new(bpe);
+        .end_of_word_suffix("</w>".into());
+    if let Some(unk) = unk {
+        bpe = bpe.unk_token(unk.to_owned());
+    }
+    let mut pipeline = Pipeline::new(bpe.build()?);
     pipeline.with_normalizer(Some(Normalizers::new(vec![
         NFC.into(),
         Replace::new(ReplacePattern::Regex(r"\s+".into()), " ")?.into(),
@@ -75,7 +78,7 @@ fn clip(vocab: HashMap<String, u32>, merges: Merges, unk: &str) -> tokenizers::R
 }
 
 /// The pairs in `merges.txt`: two tokens a line, most frequent first, after a `#version` line.
-fn merges(text: &str) -> Result<Merges, String> {
+pub(super) fn merges(text: &str) -> Result<Merges, String> {
     let lines =
         text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with("#version"));
     lines

@@ -22,3 +22,5 @@ mod precision;
 mod samplers;
 #[cfg(test)]
 mod tokenizer;
+#[cfg(test)]
+mod training;

@@ -8,6 +8,8 @@ use retouch_diffusion::Device;
 use retouch_diffusion::samplers::SamplerKind;
 use retouch_ports::step_engine::{DynamicGuidance, Guidance};
 
+use crate::train::TrainArgs;
+
 /// The edit engine of retouch.
 ///
 /// Exit status: 0 done, 1 the engine failed, 2 wrong usage or parameters, 3 an input or output file is at fault, 4 the
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     /// Print what a model is
     Info(InfoArgs),
+    /// Train the networks of a recipe
+    Train(TrainArgs),
 }
 
 #[derive(Args)]

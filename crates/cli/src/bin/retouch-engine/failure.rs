@@ -96,7 +96,7 @@ fn is_of_model(code: &str) -> bool {
 }
 
 /// An error and all its causes in one line.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |e| (*e).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -1,4 +1,4 @@
-//! `retouch-engine`: one edit, one generation, or a look at a model, for scripts and bug reports.
+//! `retouch-engine`: one edit, one generation, a look at a model, or a training.
 
 mod args;
 mod create;
@@ -6,6 +6,7 @@ mod failure;
 mod info;
 mod report;
 mod tensors;
+mod train;
 mod write;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Edit(edit) => (edit.common.json, create::edit(edit)),
         Command::Generate(generate) => (generate.common.json, create::generate(generate)),
         Command::Info(info) => (info.json, info::run(info)),
+        Command::Train(train) => (train.json, train::run(train)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,6 +13,7 @@ use super::vision::VisionTransformer;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::nn::Linear;
+use crate::training::Parameters;
 use crate::weights::{self, LoadReport, Scope};
 
 /// The dual encoder.
@@ -40,6 +41,13 @@ impl ClipModel {
         let config = ClipConfig::from_file(&folder.join("config.json"))?;
         let checkpoint = Checkpoint::open(folder, "model", variant)?;
         weights::load("loading CLIP", checkpoint, device, kind, |at| Self::new(at, config))
+    }
+
+    /// The network in training, with float32 leaves; it computes in `kind`.
+    pub(crate) fn in_training(config: ClipConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
+        let (device, checkpoint) = (parameters.device(), Checkpoint::in_training(parameters));
+        let build = |at: &Scope| Self::new(at, config);
+        weights::load("building CLIP", checkpoint, device, kind, build).map(|(network, _)| network)
     }
 
     fn new(at: &Scope, config: ClipConfig) -> Self {
@@ -87,6 +95,11 @@ impl ClipModel {
     pub fn text_features(&self, ids: &Tensor) -> Result<Tensor> {
         let hidden = self.text_model.forward(ids, None)?;
         Ok(self.text_projection.forward(&self.text_model.pool(ids, &hidden)))
+    }
+
+    /// The logarithm of the factor that turns cosines into logits: a scalar that gradients pass through.
+    pub(crate) fn log_scale(&self) -> &Tensor {
+        &self.logit_scale
     }
 
     /// The learned factor that turns cosines into logits.

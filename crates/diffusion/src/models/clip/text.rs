@@ -12,6 +12,7 @@ use super::encoder::Encoder;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::nn::{Embedding, LayerNorm, Linear};
+use crate::training::Parameters;
 use crate::weights::{self, LoadReport, Scope};
 
 /// The text encoder below any projection, shared by [`ClipText`] and the dual encoder.
@@ -125,6 +126,14 @@ impl ClipText {
         let config = ClipTextConfig::from_file(&folder.join("config.json"))?;
         let checkpoint = Checkpoint::open(folder, "model", variant)?;
         weights::load("loading the text encoder", checkpoint, device, kind, |at| Self::new(at, config))
+    }
+
+    /// The network in training, with float32 leaves; it computes in `kind`.
+    pub(crate) fn in_training(config: ClipTextConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
+        let (device, checkpoint) = (parameters.device(), Checkpoint::in_training(parameters));
+        let build = |at: &Scope| Self::new(at, config);
+        weights::load("building the text encoder", checkpoint, device, kind, build)
+            .map(|(network, _)| network)
     }
 
     fn new(at: &Scope, config: ClipTextConfig) -> Self {

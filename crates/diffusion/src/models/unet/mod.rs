@@ -19,6 +19,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::models::resnet::ResnetConfig;
 use crate::nn::{Conv2d, GroupNorm, channels_last};
+use crate::training::Parameters;
 use crate::weights::{self, LoadReport, Scope};
 use blocks::{DownBlock, MidBlock, UpBlock};
 use time::TimeEmbedding;
@@ -50,6 +51,13 @@ impl UNet {
         let config = UNetConfig::from_file(&folder.join("config.json"))?;
         let checkpoint = Checkpoint::open(folder, "diffusion_pytorch_model", variant)?;
         weights::load("loading the UNet", checkpoint, device, kind, |at| Self::new(at, config))
+    }
+
+    /// The network in training, with float32 leaves; it computes in `kind`.
+    pub(crate) fn in_training(config: UNetConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
+        let (device, checkpoint) = (parameters.device(), Checkpoint::in_training(parameters));
+        let build = |at: &Scope| Self::new(at, config);
+        weights::load("building the UNet", checkpoint, device, kind, build).map(|(network, _)| network)
     }
 
     fn new(at: &Scope, config: UNetConfig) -> Self {

@@ -16,6 +16,7 @@ pub use config::VaeConfig;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::nn::{Linear, channels_last, dims4, from_tokens, to_tokens};
+use crate::training::Parameters;
 use crate::weights::{self, LoadReport, Scope};
 use blocks::{Decoder, Encoder};
 
@@ -68,6 +69,13 @@ impl Vae {
         weights::load("loading the VAE", checkpoint, device, kind, |at| Self::new(at, config))
     }
 
+    /// The network in training, with float32 leaves; it computes in `kind`.
+    pub(crate) fn in_training(config: VaeConfig, parameters: Parameters, kind: Kind) -> Result<Self> {
+        let (device, checkpoint) = (parameters.device(), Checkpoint::in_training(parameters));
+        let build = |at: &Scope| Self::new(at, config);
+        weights::load("building the VAE", checkpoint, device, kind, build).map(|(network, _)| network)
+    }
+
     fn new(at: &Scope, config: VaeConfig) -> Self {
         let latent = config.latent_channels;
         Self {
@@ -94,6 +102,11 @@ impl Vae {
     /// The checkpoint that the weights came from.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// Device of the weights.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// Type of the weights and of the forward pass.

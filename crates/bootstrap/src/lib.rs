@@ -1,0 +1,9 @@
+//! From settings to backends: `config/default.toml`, then a file, then `RETOUCH_*`; then the adapters that the URLs name.
+
+pub mod backends;
+pub mod secret;
+pub mod settings;
+
+pub use backends::{BackendError, Backends};
+pub use secret::{BackendUrl, Secret};
+pub use settings::{Settings, SettingsError};

@@ -1,0 +1,141 @@
+//! `retouch train`: a recipe's stages, one after the other, with a bar for each.
+
+mod args;
+mod folder;
+mod plot;
+mod scenes;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use retouch_diffusion::training::{
+    Examples, Outcome, Recipe, Report, StageName, Stop, Training, TrainingError, TrainingOptions,
+};
+use serde_json::json;
+
+pub(crate) use args::TrainArgs;
+
+use self::args::Until;
+use crate::failure::{Blame, Failure};
+use crate::report::print;
+
+/// Trains, and assembles the model folders that were asked for.
+pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
+    if let Some(threads) = args.threads {
+        retouch_diffusion::set_threads(threads);
+    }
+    let options = TrainingOptions {
+        device: args.device,
+        kind: args.dtype.kind(),
+        example_threads: usize::from(args.example_threads),
+    };
+    let recipe = Recipe::read(&args.recipe)?;
+    let examples: Arc<dyn Examples> = match &args.data {
+        Some(folder) => Arc::new(folder::Folder::open(folder, recipe.size)?),
+        // Seeds of other recipes' pairs are far away.
+        None => Arc::new(scenes::Scenes { size: recipe.size, first_seed: recipe.seed << 32 }),
+    };
+    let training = Training::open(recipe, &args.work, options, examples)?;
+    let interrupted = interruptible()?;
+    for stage in training.stages() {
+        if train(&training, stage, args.json, &interrupted)? == Outcome::Stopped {
+            let message = format!("stopped in stage `{}`; the same command goes on from there", stage.name());
+            return Err(Failure::new(Blame::Engine, "training_stopped", message));
+        }
+        if args.until == Some(Until(stage)) {
+            return Ok(());
+        }
+    }
+    let wanted = [
+        (StageName::Editor, &args.editor),
+        (StageName::TextToImage, &args.text_to_image),
+        (StageName::Clip, &args.clip),
+    ];
+    for (stage, output) in wanted {
+        let Some(output) = output else { continue };
+        training.assemble(stage, output)?;
+        let done = json!({ "stage": stage.name(), "model": output });
+        if args.json {
+            print(&done)?
+        } else {
+            print(&format_args!("{}: {}", stage.name(), output.display()))?
+        }
+    }
+    Ok(())
+}
+
+fn train(
+    training: &Training,
+    stage: StageName,
+    json: bool,
+    interrupted: &AtomicBool,
+) -> Result<Outcome, Failure> {
+    if training.is_done(stage) {
+        return Ok(Outcome::Done);
+    }
+    let bar = if json { ProgressBar::hidden() } else { bar(stage) };
+    let mut failed = None;
+    let outcome = training.run(stage, &mut |stage, report| {
+        bar.set_length(report.steps);
+        bar.set_position(report.step);
+        if let Some(loss) = report.loss {
+            bar.set_message(format!("loss {loss:.4}"));
+            failed = if json { line(stage, report, loss).err() } else { None };
+        }
+        if failed.is_some() || interrupted.load(Ordering::Relaxed) { Err(Stop) } else { Ok(()) }
+    });
+    bar.finish();
+    if let Some(failure) = failed {
+        return Err(failure);
+    }
+    let outcome = outcome?;
+    plot::losses(&training.metrics(stage))?;
+    Ok(outcome)
+}
+
+fn line(stage: StageName, report: &Report, loss: f64) -> Result<(), Failure> {
+    print(&json!({ "stage": stage.name(), "step": report.step, "steps": report.steps, "loss": loss }))
+}
+
+/// A bar on standard error, where that is a terminal.
+fn bar(stage: StageName) -> ProgressBar {
+    let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        // A bar that cannot be drawn is no reason to stop.
+        let _ = write!(text, "{:.2}/s", state.per_sec());
+    };
+    let style = ProgressStyle::with_template("{prefix:13} {bar:30} {pos}/{len}, {rate}, {eta} left {msg}")
+        .expect("the template is constant")
+        .with_key("rate", rate);
+    ProgressBar::new(0).with_style(style).with_prefix(stage.name())
+}
+
+/// Becomes true when the user or the system asks the process to end; the second time it ends at once.
+fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // In this order: the first signal finds the flag down, and only then raises it.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, asked.clone())
+            .and_then(|_| signal_hook::flag::register(signal, asked.clone()))
+            .map_err(|e| {
+                Failure::new(Blame::Engine, "signals_unavailable", format!("cannot watch signals: {e}"))
+            })?;
+    }
+    Ok(asked)
+}
+
+impl From<TrainingError> for Failure {
+    fn from(error: TrainingError) -> Self {
+        let blame = match error {
+            TrainingError::Engine(error) => return error.into(),
+            TrainingError::Recipe { .. }
+            | TrainingError::OtherRecipe { .. }
+            | TrainingError::StageMissing { .. } => Blame::Parameters,
+            TrainingError::State { .. } | TrainingError::Data { .. } | TrainingError::File { .. } => {
+                Blame::File
+            }
+            TrainingError::Diverged { .. } => Blame::Engine,
+        };
+        Self::new(blame, error.code(), crate::failure::chain(&error))
+    }
+}

@@ -1,0 +1,165 @@
+//! What a model family is made of and how long each part is trained: one TOML file.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::error::{Result, TrainingError};
+use super::objective::{AutoencoderLoss, DenoiserLoss, Dropout};
+use super::run::Stage;
+
+/// A recipe. The tables of networks hold the fields of their `config.json`, as they are written into the model folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the model.
+    pub name: String,
+    /// Seed of weights, data and noise.
+    pub seed: u64,
+    /// Side of the images in pixels.
+    pub size: u32,
+    /// The tokenizer.
+    pub tokenizer: TokenizerRecipe,
+    /// `scheduler/scheduler_config.json`; its `prediction_type` is what denoisers are trained to predict.
+    pub scheduler: Map<String, Value>,
+    /// `text_encoder/config.json`. Sizes that the tokenizer decides are filled in.
+    pub text_encoder: Map<String, Value>,
+    /// The autoencoder.
+    pub vae: VaeRecipe,
+    /// The latents that denoisers learn from.
+    pub latents: LatentsRecipe,
+    /// `unet/config.json` of the text-to-image model; the editor's has twice the input channels.
+    pub unet: Map<String, Value>,
+    /// The text-to-image model.
+    pub text_to_image: DenoiserRecipe,
+    /// The editor, which begins as the text-to-image model.
+    pub editor: DenoiserRecipe,
+    /// The dual encoder, where one is wanted.
+    pub clip: Option<ClipRecipe>,
+}
+
+/// How the tokenizer is learned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerRecipe {
+    /// Most tokens.
+    pub vocabulary: usize,
+    /// Ids of a text, begin and end included.
+    pub length: usize,
+    /// Examples whose texts the merges are learned from.
+    pub examples: u64,
+}
+
+/// The autoencoder and its training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VaeRecipe {
+    /// `vae/config.json`; `scaling_factor` is measured after the training.
+    pub config: Map<String, Value>,
+    /// Its loss.
+    #[serde(default)]
+    pub loss: AutoencoderLoss,
+    /// Its training.
+    pub training: Stage,
+}
+
+/// How many pairs are rendered and encoded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LatentsRecipe {
+    /// Pairs.
+    pub pairs: u64,
+}
+
+/// The training of a denoiser, its text encoder trained with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DenoiserRecipe {
+    /// Share of rows without text; of an editor's also without image, and without both.
+    pub dropout: Dropout,
+    /// Its loss.
+    #[serde(default)]
+    pub loss: DenoiserLoss,
+    /// Its training.
+    pub training: Stage,
+}
+
+/// The dual encoder and its training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClipRecipe {
+    /// `clip/config.json`. Sizes that the tokenizer decides are filled in.
+    pub config: Map<String, Value>,
+    /// Its training.
+    pub training: Stage,
+}
+
+impl Recipe {
+    /// Reads a recipe; an unknown field or a value out of range is an error that names it.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| TrainingError::read(path, e))?;
+        let bad = |reason: String| TrainingError::Recipe { path: path.to_owned(), reason };
+        let recipe: Self = toml::from_str(&text).map_err(|e| bad(e.to_string().trim_end().to_owned()))?;
+        recipe.check().map_err(bad)?;
+        Ok(recipe)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let stages = [
+            ("vae", &self.vae.training),
+            ("text_to_image", &self.text_to_image.training),
+            ("editor", &self.editor.training),
+        ];
+        let clip = self.clip.as_ref().map(|clip| ("clip", &clip.training));
+        for (name, stage) in stages.into_iter().chain(clip) {
+            if stage.steps == 0 || stage.batch == 0 {
+                return Err(format!("{name}.training: steps and batch are at least 1"));
+            }
+            let o = &stage.optimizer;
+            let share = |x: f64| (0.0..1.0).contains(&x);
+            let positive = [o.learning_rate, o.clip_norm, o.epsilon].into_iter().all(|x| x > 0.0);
+            if !positive || ![o.beta1, o.beta2, o.average_decay].into_iter().all(share) {
+                let what =
+                    "learning_rate, clip_norm and epsilon are above 0; beta1, beta2, average_decay in 0..1";
+                return Err(format!("{name}.training.optimizer: {what}"));
+            }
+        }
+        for (name, Dropout(share)) in
+            [("text_to_image", self.text_to_image.dropout), ("editor", self.editor.dropout)]
+        {
+            if !(0.0..=1.0 / 3.0).contains(&share) {
+                return Err(format!("{name}.dropout is {share}: use 0 to a third"));
+            }
+        }
+        if !(16..=1024).contains(&self.size) || self.latents.pairs == 0 || self.tokenizer.examples == 0 {
+            return Err("size is 16 to 1024 pixels; latents.pairs and tokenizer.examples at least 1".into());
+        }
+        Ok(())
+    }
+}
+
+/// What a training leaves where.
+pub(super) struct Layout(pub(super) PathBuf);
+
+impl Layout {
+    /// The recipe that the folder was begun with.
+    pub(super) fn recipe(&self) -> PathBuf {
+        self.0.join("recipe.json")
+    }
+
+    /// States and metrics of a stage.
+    pub(super) fn stage(&self, name: &str) -> PathBuf {
+        self.0.join("stages").join(name)
+    }
+
+    /// Encoded pairs.
+    pub(super) fn latents(&self) -> PathBuf {
+        self.0.join("latents")
+    }
+
+    /// The finished parts, as float32, in the folders that a model has.
+    pub(super) fn part(&self, name: &str) -> PathBuf {
+        self.0.join("parts").join(name)
+    }
+}

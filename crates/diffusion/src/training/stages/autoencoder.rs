@@ -1,0 +1,57 @@
+//! The autoencoder's stage.
+
+use tch::Kind;
+
+use super::{Outcome, StageName, Training, Watch};
+use crate::models::vae::{Vae, VaeConfig};
+use crate::training::Parameters;
+use crate::training::error::Result;
+use crate::training::examples::{Ahead, Picture};
+use crate::training::latents::stack;
+use crate::training::objective::autoencoder;
+use crate::training::run::Run;
+
+/// Name of the part.
+pub(super) const PART: &str = "vae";
+/// Its checkpoint's name.
+pub(super) const STEM: &str = "diffusion_pytorch_model";
+
+impl Training {
+    pub(super) fn train_vae(&self, watch: &mut Watch<'_>) -> Result<Outcome> {
+        let recipe = &self.recipe.vae;
+        let config = VaeConfig::from_file(&self.write_config(PART, &recipe.config)?)?;
+        let seed = self.seed(StageName::Vae);
+        let (latent, side) = (config.latent_channels, i64::from(self.recipe.size) / config.factor());
+        let vae =
+            Vae::in_training(config, Parameters::new(seed, self.options.device, true), self.options.kind)?;
+        let networks = [(PART, vae.checkpoint().trained().expect("a network in training"))];
+        let folder = self.layout.stage(StageName::Vae.name());
+        let mut run = Run::open(&folder, recipe.training, seed, &networks, self.options.device)?;
+
+        // Two images an example.
+        let examples = recipe.training.batch.div_ceil(2);
+        let range = run.step() * examples..recipe.training.steps * examples;
+        let mut ahead = Ahead::new(&self.examples, range, self.options.example_threads);
+        let outcome = Self::drive(StageName::Vae, &mut run, watch, |run| {
+            let mut pictures: Vec<Picture> = Vec::new();
+            for _ in 0..examples {
+                // Unusable examples at the very end may leave a last batch small.
+                let Some((_, example)) = ahead.next()? else { break };
+                pictures.extend([example.before, example.after]);
+            }
+            let images = stack(pictures.iter());
+            let noise = run.draws().normal.next(&[pictures.len() as i64, latent, side, side]);
+            Ok(autoencoder(&vae, &images, &noise, &recipe.loss))
+        })?;
+        if outcome == Outcome::Done {
+            self.write_weights(PART, STEM, &run.flat().averages(PART))?;
+        }
+        Ok(outcome)
+    }
+
+    /// The trained autoencoder, as it will be used.
+    pub(super) fn vae(&self) -> Result<Vae> {
+        let (vae, _) = Vae::load(&self.layout.part(PART), None, self.options.device, Kind::Float)?;
+        Ok(vae)
+    }
+}
