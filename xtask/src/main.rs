@@ -3,6 +3,7 @@
 //! Nothing here links LibTorch, because `setup` has to run before LibTorch is there.
 
 mod bench;
+mod blender;
 mod command;
 mod deny;
 mod goldens;
@@ -41,6 +42,8 @@ enum Task {
     Services(services::Args),
     /// Measure ours against the reference implementation
     Bench(bench::Args),
+    /// Compare Blender's pictures of scenes with the ray caster's
+    Blender(blender::Args),
 }
 
 fn done(outcome: Result<()>) -> Result<ExitCode> {
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Test(args) => done(test::run(&args, &workspace)),
         Task::Goldens(args) => done(goldens::run(&args, &workspace)),
         Task::Bench(args) => done(bench::run(&args, &workspace)),
+        Task::Blender(args) => done(blender::run(&args, &workspace)),
     });
     match outcome {
         Ok(code) => code,

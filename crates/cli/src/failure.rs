@@ -11,6 +11,8 @@ pub(crate) enum Blame {
     Program = 1,
     Parameters = 2,
     File = 3,
+    /// This installation lacks what the command needs.
+    Installation = 69,
 }
 
 /// Why a command ends without a result.

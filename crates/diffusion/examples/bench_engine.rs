@@ -183,6 +183,8 @@ fn request(image: &[f32], size: u32, steps: usize, seed: u64) -> RowRequest {
         guidance_image: 1.5,
         guidance: Guidance::Fixed,
         intents: None,
+        spatial: true,
+        source_box: None,
         clip_skip: None,
         seed,
         noise: None,

@@ -141,6 +141,11 @@ impl Conv2d {
         Self::new(at, inputs, outputs, 3, 1, 1)
     }
 
+    /// [`Conv2d::same3`] without a bias: of nothing it makes nothing.
+    pub(crate) fn same3_unbiased(at: &Scope, inputs: i64, outputs: i64) -> Self {
+        Self::of(at, [outputs, inputs, 3, 3], 1, 1, false)
+    }
+
     fn of(at: &Scope, shape: [i64; 4], stride: i64, padding: i64, bias: bool) -> Self {
         let conv = Self {
             weight: at.stored("weight", &shape),

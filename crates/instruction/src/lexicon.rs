@@ -150,7 +150,9 @@ pub fn plural(noun: &str) -> String {
 
 /// The singular of a word that looks like a regular English plural.
 pub(crate) fn singular(word: &str) -> Option<String> {
-    let kept = ["ss", "us", "is"].iter().any(|end| word.ends_with(end));
+    // Words that have no singular end in "glasses", "pants", …
+    let kept = ["ss", "us", "is", "glasses", "pants", "jeans", "trousers", "shorts", "clothes", "scissors"];
+    let kept = kept.iter().any(|end| word.ends_with(end));
     if kept || word.len() < 4 || !word.is_ascii() {
         return None;
     }

@@ -13,6 +13,7 @@ mod noun;
 mod place;
 mod reader;
 mod scenery;
+mod sizing;
 mod viewing;
 mod vocabulary;
 
@@ -197,13 +198,13 @@ fn language(words: &[Word]) -> Option<Language> {
     let count = |vocabulary: &Vocabulary| words.iter().filter(|word| vocabulary.knows(word)).count();
     let (english, vietnamese) = (count(Vocabulary::english()), count(Vocabulary::vietnamese()));
     let accented = words.iter().any(|word| word.text != word.fold && Vocabulary::vietnamese().knows(word));
-    match () {
-        () if english == 0 && vietnamese == 0 => None,
-        () if vietnamese > english || (vietnamese == english && accented) => {
-            Some(if accented { Language::Vietnamese } else { Language::VietnameseUnaccented })
-        }
-        () => Some(Language::English),
+    if english == 0 && vietnamese == 0 {
+        return None;
     }
+    if english > vietnamese || (english == vietnamese && !accented) {
+        return Some(Language::English);
+    }
+    Some(if accented { Language::Vietnamese } else { Language::VietnameseUnaccented })
 }
 
 /// The edits of a text, in order.

@@ -142,6 +142,11 @@ pub struct RowRequest {
     pub guidance: Guidance,
     /// What the prompt asks for, as the JSON of `retouch_instruction::Intents`; `None` to read it from the prompt.
     pub intents: Option<String>,
+    /// Whether a model that has a spatial layer uses it. Unused by [`Task::Generate`].
+    pub spatial: bool,
+    /// Where the subject of the first intent is, if the user marks it, for the spatial layer: left, top, right and bottom
+    /// edge as fractions of the image.
+    pub source_box: Option<[f64; 4]>,
     /// Layers to skip at the end of the text encoder.
     pub clip_skip: Option<u32>,
     /// Seed of the noise; means what it means in diffusers on the CPU.

@@ -3,11 +3,13 @@
 //! - [`Scene`]: objects on a ground, a light, a camera, a background; JSON of a fixed version, checked;
 //! - [`Edit`]: what an instruction asks for, carried out exactly, or a named error; [`ground`] makes it of an intent;
 //! - [`Renderer`]: the ray caster; the same scene gives the same bits on every platform.
+//! - [`Blender`]: the same scenes through Blender's path tracer;
 //! - [`Pair::sample`]: a scene, an edit in words, and the scene after it, from a seed.
 //!
-//! Pure functions: no files, no clock, no global state; randomness comes from the caller's seed.
+//! Pure functions but for [`Blender`]: no files, no clock, no global state; randomness comes from the caller's seed.
 
 mod backdrop;
+mod blender;
 mod camera;
 mod colour;
 mod edit;
@@ -21,6 +23,7 @@ mod truth;
 mod validate;
 
 pub use self::backdrop::Backdrop;
+pub use self::blender::{Blender, BlenderError, BlenderImage};
 pub use self::camera::View;
 pub use self::colour::{Colour, Rgb};
 pub use self::edit::{Edit, EditError, Focus, GroundError, Limits, Spot, find, ground};

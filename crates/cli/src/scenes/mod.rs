@@ -1,5 +1,6 @@
 //! `retouch scenes`: edit pairs of rendered scenes, as a data set or as a contact sheet.
 
+mod blend;
 mod dataset;
 mod preview;
 mod render;
@@ -18,7 +19,8 @@ use crate::failure::{Blame, Failure, chain};
 
 /// Scenes: what they show, edits on them in words, and the exact truth about both.
 ///
-/// Exit status: 0 done, 1 the program failed, 2 wrong usage or parameters, 3 an output file is at fault.
+/// Exit status: 0 done, 1 the program failed, 2 wrong usage or parameters, 3 an output file is at fault,
+/// 69 Blender is asked for and does not start.
 #[derive(Subcommand)]
 pub(crate) enum Scenes {
     /// Write edit pairs: images before and after, instruction, captions, scenes and truth
@@ -38,7 +40,16 @@ pub(crate) struct RenderArgs {
     /// Pixels a side
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(32..=1024))]
     pub(crate) size: u32,
-    /// CPU threads; all cores if absent
+    /// What draws the images; masks and truth are the ray caster's, with which Blender's outlines agree
+    #[arg(long, value_enum, default_value_t = Backend::RayCaster)]
+    pub(crate) backend: Backend,
+    /// Blender's executable, for --backend blender
+    #[arg(long, default_value = "blender")]
+    pub(crate) blender: PathBuf,
+    /// Light paths per pixel, for --backend blender
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(crate) samples: u32,
+    /// CPU threads of the ray caster; all cores if absent
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     #[command(flatten)]
@@ -86,6 +97,14 @@ pub(crate) struct SamplingArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What draws the images.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Backend {
+    RayCaster,
+    Blender,
 }
 
 #[derive(Clone, Copy, ValueEnum, Serialize)]

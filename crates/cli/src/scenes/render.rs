@@ -4,19 +4,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use retouch_scenes::{Pair, PairOptions, Renderer};
+use retouch_scenes::{Pair, PairOptions, Rendered, Renderer};
 use serde_json::json;
 
 use super::dataset::Dataset;
-use super::{RenderArgs, scene_failure};
+use super::{Backend, RenderArgs, blend, scene_failure};
 use crate::failure::{Failure, print};
 
 /// What became of the pairs.
 #[derive(Default)]
-struct Tally {
-    made: AtomicU64,
-    kept: AtomicU64,
-    skipped: AtomicU64,
+pub(super) struct Tally {
+    pub(super) made: AtomicU64,
+    pub(super) kept: AtomicU64,
+    pub(super) skipped: AtomicU64,
 }
 
 pub(super) fn run(args: &RenderArgs) -> Result<(), Failure> {
@@ -24,10 +24,17 @@ pub(super) fn run(args: &RenderArgs) -> Result<(), Failure> {
     let options = args.sampling.options();
     let mut parameters = args.sampling.described();
     parameters["size"] = args.size.into();
+    if args.backend == Backend::Blender {
+        parameters["backend"] = json!(args.backend);
+        parameters["samples"] = args.samples.into();
+    }
     let dataset = Dataset::open(&args.output, &parameters)?;
     let tally = Tally::default();
     let bar = progress_bar(args);
-    let outcome = make_all(args, &options, &dataset, &tally, &bar);
+    let outcome = match args.backend {
+        Backend::RayCaster => make_all(args, &options, &dataset, &tally, &bar),
+        Backend::Blender => blend::make_all(args, &options, &dataset, &tally, &bar),
+    };
     bar.finish_and_clear();
     outcome?;
     let pairs = dataset.write_index(args.count)?;
@@ -87,20 +94,44 @@ fn make(
     tally: &Tally,
     renderer: &mut Renderer,
 ) -> Result<(), Failure> {
+    let Some(Drawn { pair, before, after, .. }) = draw(number, args, options, dataset, tally, renderer)?
+    else {
+        return Ok(());
+    };
+    dataset.put(number, &pair, &before, &after)?;
+    tally.made.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+/// A pair and what the ray caster makes of it.
+pub(super) struct Drawn {
+    pub(super) number: u64,
+    pub(super) pair: Pair,
+    pub(super) before: Rendered,
+    pub(super) after: Rendered,
+}
+
+/// A pair that is not there yet; `None` for one that is, or that its seed does not give.
+pub(super) fn draw(
+    number: u64,
+    args: &RenderArgs,
+    options: &PairOptions,
+    dataset: &Dataset,
+    tally: &Tally,
+    renderer: &mut Renderer,
+) -> Result<Option<Drawn>, Failure> {
     if dataset.has(number) {
         tally.kept.fetch_add(1, Ordering::Relaxed);
-        return Ok(());
+        return Ok(None);
     }
     let Ok(pair) = Pair::sample_with(args.sampling.seed.wrapping_add(number), options, renderer) else {
         tally.skipped.fetch_add(1, Ordering::Relaxed);
-        return Ok(());
+        return Ok(None);
     };
     let mut render =
         |scene| renderer.render(scene, args.size, args.size).map_err(|error| scene_failure(&error));
     let (before, after) = (render(&pair.before)?, render(&pair.after)?);
-    dataset.put(number, &pair, &before, &after)?;
-    tally.made.fetch_add(1, Ordering::Relaxed);
-    Ok(())
+    Ok(Some(Drawn { number, pair, before, after }))
 }
 
 fn report(args: &RenderArgs, tally: &Tally, pairs: u64, seconds: f64) -> Result<(), Failure> {

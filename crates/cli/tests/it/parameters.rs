@@ -20,8 +20,12 @@ fn arguments(parameters: &Value) -> Vec<String> {
         ("sigma_interp", "--sigma-interp"),
         ("karras", "--karras"),
         ("steps", "--steps"),
+        ("guidance", "--guidance"),
         ("guidance_text", "--guidance-text"),
         ("guidance_image", "--guidance-image"),
+        ("intents", "--intents"),
+        ("spatial", "--spatial"),
+        ("source_box", "--source-box"),
         ("clip_skip", "--clip-skip"),
         ("seed", "--seed"),
         ("dtype", "--dtype"),
@@ -52,6 +56,8 @@ fn parameters_read_back_repeat_the_edit() {
         "",
         "--size 48x32 --sampler dpmpp-2m --sigma-interp log --guidance-text 3.5 --guidance-image 1.2",
         "--fit original --resolution 64 --input-size --sampler euler --karras --clip-skip 1 --negative blürry",
+        "--guidance dynamic --negative blurry --spatial off --source-box 0.1,0.2,0.5,0.75 \
+         --intents {\"version\":1,\"intents\":[{\"op\":\"remove\",\"target\":{\"noun\":\"tie\"}}]}",
     ];
     for options in cases {
         let mut first = place.edit_arguments("--steps 4 --output first.png --json");

@@ -52,6 +52,8 @@ const EDIT: &str = r#"{
     "width": 66,
     "height": 44,
     "dtype": "f32",
+    "spatial": "off",
+    "source_box": null,
     "guidance_image": 1.5,
     "fit": "diffusers",
     "resolution": null,

@@ -177,3 +177,30 @@ fn preview_draws_pairs_and_words() {
     let ink = (81..98).flat_map(row).filter(|(x, y)| sheet.get_pixel(*x, *y).0 == [20, 20, 24]).count();
     assert!((40..1200).contains(&ink), "{ink} dark pixels");
 }
+
+#[test]
+fn a_blender_that_is_not_there_or_fails_is_a_named_error() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let render = |program: &str, output: &str, status| {
+        let arguments = [
+            "render",
+            "--count",
+            "1",
+            "--size",
+            "32",
+            "--backend",
+            "blender",
+            "--blender",
+            program,
+            "--output",
+            output,
+            "--json",
+        ];
+        json(&run(&arguments, place.path()), status)
+    };
+    assert_eq!(render("/none/blender", "a", 69)["error"]["code"], "blender_not_started");
+    assert_eq!(render("false", "b", 1)["error"]["code"], "blender_failed");
+    // It ends well and leaves no picture.
+    assert_eq!(render("true", "c", 1)["error"]["code"], "blender_file_inaccessible");
+    assert!(!place.path().join("c/pairs/000").exists());
+}

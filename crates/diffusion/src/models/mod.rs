@@ -2,5 +2,6 @@
 
 pub mod clip;
 mod resnet;
+pub mod spatial;
 pub mod unet;
 pub mod vae;

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use retouch_ports::step_engine::{
-    Capacity, EngineError, EngineErrorKind, Gang, GangControl, Output, RowId, RowRequest, RowStatus, Stage,
-    StepEngine, Task, UnitProgress,
+    Capacity, EngineError, EngineErrorKind, Gang, GangControl, Output, RowId, RowStatus, Stage, StepEngine,
+    Task, UnitProgress,
 };
 use tch::{Kind, Tensor};
 
@@ -18,6 +18,7 @@ use super::export;
 use super::guidance::{self, Branches};
 use super::prompt::PromptCache;
 use super::row::{Encoded, Row};
+use super::spatial::RowSpatial;
 use crate::error::{Error, Result, contain};
 
 /// Most rows of a gang.
@@ -151,7 +152,7 @@ impl Engine {
             tracing::warn!("an exported row is of another model or format version: it restarts at step 0");
             return Ok(());
         };
-        row.encoded = Some(encode_text(&self.model, &mut self.prompts, &row.request, image_latents)?);
+        row.encoded = Some(encode_text(&self.model, &mut self.prompts, row, image_latents)?);
         Ok(())
     }
 
@@ -170,7 +171,7 @@ impl Engine {
             }
         };
         let row = self.rows.get_mut(&id).ok_or(Error::UnknownRow(id.0))?;
-        row.encoded = Some(encode_text(&self.model, &mut self.prompts, &row.request, image_latents)?);
+        row.encoded = Some(encode_text(&self.model, &mut self.prompts, row, image_latents)?);
         Ok(())
     }
 
@@ -238,12 +239,21 @@ fn finite(tensor: &Tensor) -> bool {
 fn encode_text(
     model: &Model,
     prompts: &mut PromptCache,
-    request: &RowRequest,
+    row: &Row,
     image_latents: Option<Tensor>,
 ) -> Result<Encoded> {
+    let request = &row.request;
     let own_branch = guidance::has_negative(request);
     contain("encoding text", || {
+        let layer = model.spatial().zip(row.plan.as_ref());
+        let spatial = match (layer, &image_latents) {
+            (Some(layer), Some(source)) => {
+                Some(RowSpatial::new(model, prompts, layer, request.spatial, source)?)
+            }
+            _ => None,
+        };
         Ok(Encoded {
+            spatial,
             prompt: prompts.get(model, &request.prompt, request.clip_skip)?,
             // Whole, as in the reference, which skips layers for the prompt only.
             without: prompts.get(model, if own_branch { "" } else { &request.negative }, None)?,

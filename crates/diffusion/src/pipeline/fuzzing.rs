@@ -43,6 +43,8 @@ fn row((kind, editing): (SamplerKind, bool)) -> Result<Row> {
         guidance_image: 1.5,
         guidance: Guidance::Fixed,
         intents: None,
+        spatial: true,
+        source_box: None,
         clip_skip: None,
         seed: 7,
         noise: None,
@@ -56,6 +58,7 @@ fn row((kind, editing): (SamplerKind, bool)) -> Result<Row> {
         state: sampler.start(),
         feedback: guidance.start(),
         guidance,
+        plan: None,
         latents: noise.next(&SHAPE),
         noise: (0..sampler.noise_draws()).map(|_| noise.next(&SHAPE)).collect(),
         sampler,
@@ -120,8 +123,13 @@ pub fn exported_row_seeds() -> Result<Vec<(String, Vec<u8>)>> {
             truncated: None,
         });
         let image_latents = which.1.then(|| row.latents.shallow_clone());
-        row.encoded =
-            Some(Encoded { prompt: prompt.clone(), without: prompt, negative: None, image_latents });
+        row.encoded = Some(Encoded {
+            prompt: prompt.clone(),
+            without: prompt,
+            negative: None,
+            spatial: None,
+            image_latents,
+        });
         Ok((which.0.name().to_owned(), export::write(&row, MODEL)?))
     };
     ROWS.into_iter().map(export).collect()

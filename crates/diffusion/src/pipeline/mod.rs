@@ -11,6 +11,7 @@ mod memory;
 mod model;
 mod prompt;
 mod row;
+mod spatial;
 
 pub use edit::{Progress, run};
 pub use engine::{Engine, EngineOptions};

@@ -11,6 +11,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::files::{read_small, read_small_text};
 use crate::models::clip::ClipText;
+use crate::models::spatial::Spatial;
 use crate::models::unet::UNet;
 use crate::models::vae::Vae;
 use crate::samplers::SamplerConfig;
@@ -41,6 +42,8 @@ pub struct Model {
     folder: PathBuf,
     family: Family,
     unet: UNet,
+    /// The layer in `spatial/`, if there is one.
+    spatial: Option<Spatial>,
     vae: Vae,
     text_encoder: ClipText,
     tokenizer: Tokenizer,
@@ -53,7 +56,7 @@ pub struct Model {
 /// One network of a model.
 #[derive(Debug, Clone)]
 pub struct ComponentInfo {
-    /// `unet`, `vae` or `text_encoder`.
+    /// `unet`, `vae`, `text_encoder` or `spatial`.
     pub name: &'static str,
     /// Number of weights.
     pub parameters: u64,
@@ -85,7 +88,8 @@ pub struct ModelInfo {
 }
 
 impl Model {
-    /// Loads a folder with `model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/` and `scheduler/`.
+    /// Loads a folder with `model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/` and `scheduler/`, and
+    /// `spatial/` if it is there.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
         crate::error::quiet_panics();
         let index = ModelIndex::read(folder)?;
@@ -99,10 +103,16 @@ impl Model {
             ClipText::load(&folder.join("text_encoder"), variant, device, kind)?;
         let (vae, vae_report) = Vae::load(&folder.join("vae"), variant, device, kind)?;
         let (unet, unet_report) = UNet::load(&folder.join("unet"), variant, device, kind)?;
+        let spatial = match folder.join("spatial") {
+            folder if folder.is_dir() => Some(Spatial::load(&folder, variant, device, kind, unet.config())?),
+            _ => None,
+        };
+        let (spatial, spatial_report) = spatial.unzip();
         let model = Self {
             folder: folder.to_owned(),
             family: index.family,
             unet,
+            spatial,
             vae,
             text_encoder,
             tokenizer,
@@ -113,6 +123,7 @@ impl Model {
                 ("unet", unet_report.unused),
                 ("vae", vae_report.unused),
                 ("text_encoder", text_report.unused),
+                ("spatial", spatial_report.unwrap_or_default().unused),
             ],
         };
         model.check()?;
@@ -136,6 +147,13 @@ impl Model {
                 self.family
             );
             return Err(misfit("in_channels", unet.in_channels, expected));
+        }
+        if self.spatial.is_some() && self.family != Family::InstructPix2Pix {
+            return Err(Error::ModelIncomplete {
+                folder: self.folder.clone(),
+                what: "image to condition on, which its folder `spatial` needs".into(),
+                hint: "remove `spatial`: it belongs to a model that edits".into(),
+            });
         }
         if unet.out_channels != latent {
             let expected = format!("the {latent} latent channels of the VAE");
@@ -166,6 +184,11 @@ impl Model {
     /// The denoising network.
     pub fn unet(&self) -> &UNet {
         &self.unet
+    }
+
+    /// The spatial layer, if the model has one.
+    pub fn spatial(&self) -> Option<&Spatial> {
+        self.spatial.as_ref()
     }
 
     /// The autoencoder.
@@ -222,6 +245,9 @@ impl Model {
         ] {
             hasher.update(read_small(&self.folder.join(file))?);
         }
+        if self.spatial.is_some() {
+            hasher.update(read_small(&self.folder.join("spatial/config.json"))?);
+        }
         for file in
             ["tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
         {
@@ -239,12 +265,16 @@ impl Model {
     }
 
     /// The networks' checkpoints by component.
-    fn checkpoints(&self) -> [(&'static str, &Checkpoint); 3] {
+    fn checkpoints(&self) -> Vec<(&'static str, &Checkpoint)> {
+        let spatial = self.spatial.as_ref().map(|spatial| ("spatial", spatial.checkpoint()));
         [
             ("unet", self.unet.checkpoint()),
             ("vae", self.vae.checkpoint()),
             ("text_encoder", self.text_encoder.checkpoint()),
         ]
+        .into_iter()
+        .chain(spatial)
+        .collect()
     }
 
     /// The first weight that is NaN or infinite, as `component: tensor`.

@@ -12,6 +12,9 @@ use crate::models::unet::TextKv;
 /// Bytes of keys and values that are kept for prompts that no row uses.
 const CACHE_BYTES: u64 = 256 << 20;
 
+/// Phrases whose embeddings are kept: the names of things repeat over a bulk of edits.
+const MAX_PHRASES: usize = 4096;
+
 /// One encoded prompt.
 pub(super) struct Prompt {
     /// Distinguishes prompts within one engine.
@@ -32,6 +35,8 @@ type Key = (String, Option<u32>);
 pub(super) struct PromptCache {
     entries: HashMap<Key, (Rc<Prompt>, u64)>,
     clock: u64,
+    /// Pooled embeddings of the spatial layer's phrases.
+    phrases: HashMap<String, Tensor>,
     /// The last batch's texts, side by side: most steps have the rows of the step before.
     batch: Option<(Vec<u64>, Rc<TextKv>)>,
 }
@@ -57,6 +62,21 @@ impl PromptCache {
         self.evict(prompt.kv.bytes());
         self.entries.insert(key, (prompt.clone(), self.clock));
         Ok(prompt)
+    }
+
+    /// The pooled embedding of a phrase, `[1, d]` float32.
+    pub(super) fn pooled(&mut self, model: &Model, phrase: &str) -> Result<Tensor> {
+        if let Some(known) = self.phrases.get(phrase) {
+            return Ok(known.shallow_clone());
+        }
+        let encoded = model.tokenizer().encode(phrase)?;
+        let ids = Tensor::from_slice(&encoded.ids).unsqueeze(0);
+        let pooled = model.text_encoder().pooled(&ids)?.to_kind(tch::Kind::Float);
+        if self.phrases.len() >= MAX_PHRASES {
+            self.phrases.clear();
+        }
+        self.phrases.insert(phrase.to_owned(), pooled.shallow_clone());
+        Ok(pooled)
     }
 
     /// The texts of a batch, one row for each of `prompts`.

@@ -7,9 +7,11 @@ use tch::Tensor;
 
 use super::guidance::{Branches, Feedback, RowGuidance};
 use super::prompt::Prompt;
+use super::spatial::{self, RowSpatial};
 use super::{Family, Model, intent};
 use crate::error::{Error, Result};
 use crate::floats::floats;
+use crate::models::spatial::SpatialPlan;
 use crate::nn::dims4;
 use crate::noise::SeededNoise;
 use crate::samplers::{Sampler, SamplerKind, SamplerOptions, SamplerState, SigmaInterp};
@@ -28,6 +30,8 @@ pub(super) struct Row {
     pub(super) sampler: Sampler,
     pub(super) state: SamplerState,
     pub(super) guidance: RowGuidance,
+    /// What the spatial layer is told, where the model has one.
+    pub(super) plan: Option<SpatialPlan>,
     /// What guidance has learnt from the forwards done.
     pub(super) feedback: Feedback,
     /// `[1, C, h, w]` float32.
@@ -50,6 +54,8 @@ pub(super) struct Encoded {
     pub(super) without: Rc<Prompt>,
     /// The negative prompt, where it is a branch of its own.
     pub(super) negative: Option<Rc<Prompt>>,
+    /// Where the model has a spatial layer.
+    pub(super) spatial: Option<RowSpatial>,
     /// `[1, C, h, w]` in the UNet's type, unscaled; when editing.
     pub(super) image_latents: Option<Tensor>,
 }
@@ -76,8 +82,9 @@ impl Row {
             i64::from(request.height) / factor,
             i64::from(request.width) / factor,
         ];
-        let complexity = intent::read(&request)?.complexity.score;
-        let guidance = RowGuidance::new(&request, complexity, &sampler)?;
+        let parsed = intent::read(&request)?;
+        let guidance = RowGuidance::new(&request, parsed.complexity.score, &sampler)?;
+        let plan = model.spatial().map(|_| spatial::plan(&request, &parsed.intents)).transpose()?;
         check_memory(shape, sampler.noise_draws())?;
         let (initial, noise) = draw(&request, shape, sampler.noise_draws())?;
         let device = model.device();
@@ -87,6 +94,7 @@ impl Row {
             state: sampler.start(),
             feedback: guidance.start(),
             guidance,
+            plan,
             sampler,
             request,
             gang,

@@ -21,6 +21,8 @@ mod precision;
 #[cfg(test)]
 mod samplers;
 #[cfg(test)]
+mod spatial;
+#[cfg(test)]
 mod tokenizer;
 #[cfg(test)]
 mod training;

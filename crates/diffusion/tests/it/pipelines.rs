@@ -59,6 +59,8 @@ pub fn generation(negative: &str) -> RowRequest {
         guidance_image: 1.5,
         guidance: Guidance::Fixed,
         intents: None,
+        spatial: true,
+        source_box: None,
         clip_skip: None,
         seed: 7,
         noise: None,

@@ -50,14 +50,14 @@ impl Reader<'_> {
 
     /// "two cats on the right" behind "add a tree on the left and".
     pub(super) fn additions(&mut self, fronted: Option<Place>) -> Option<Vec<Intent>> {
-        let mut news = vec![(self.new_thing()?, self.new_place())];
+        let mut news = vec![self.new_and_place()?];
         while let Some(next) = self.attempt(|reader| {
             let comma = reader.comma();
             let and = reader.mark(Mark::And);
             if (!comma && !and) || reader.is_verb() {
                 return None;
             }
-            Some((reader.new_thing()?, reader.new_place()))
+            reader.new_and_place()
         }) {
             news.push(next);
         }
@@ -94,18 +94,22 @@ impl Reader<'_> {
         Some(news.into_iter().map(intent).collect())
     }
 
-    fn new_place(&mut self) -> Option<Place> {
+    fn new_and_place(&mut self) -> Option<(New, Option<Place>)> {
+        let new = self.new_thing()?;
         self.skip(&[Mark::FromThePicture]);
+        // An effect of a thing is under it, a thing for a thing on it.
+        let relation = if matches!(new, New::Effect(_)) { Relation::Below } else { Relation::On };
         let place = self.attempt(|reader| reader.place(true));
-        place.or_else(|| self.attempt(Self::owner))
+        let place = place.or_else(|| self.attempt(|reader| reader.owner(relation)));
+        Some((new, place))
     }
 
-    /// "a shadow to the tree", "bóng đổ cho ngôi nhà": an effect of a thing is under it.
-    fn owner(&mut self) -> Option<Place> {
+    /// "a shadow to the tree", "một chiếc mũ cho con mèo".
+    fn owner(&mut self, relation: Relation) -> Option<Place> {
         self.mark(Mark::For).then_some(())?;
         let noun = self.noun(self.readings.anchor)?;
         let anchor = self.resolved(vec![noun]).into_iter().next()?;
-        Some(Place::Relative(Relative { relation: Relation::Below, anchor: Box::new(anchor), other: None }))
+        Some(Place::Relative(Relative { relation, anchor: Box::new(anchor), other: None }))
     }
 
     fn new_thing(&mut self) -> Option<New> {

@@ -3,11 +3,11 @@
 mod english;
 mod vietnamese;
 
-use crate::lexicon::Kind;
+use crate::intent::Place;
 use crate::referent::{Ordinal, Quantity, Referent, Side, Size};
 use crate::term::Term;
 
-use super::reader::Reader;
+use super::reader::{Reader, Readings};
 use super::vocabulary::{Known, Mark};
 
 /// A thing as named.
@@ -107,12 +107,8 @@ impl Reader<'_> {
 
     /// "on the left", "next to the vase", "from the left" behind an ordinal.
     fn position(&mut self, referent: &mut Referent) {
-        use crate::intent::Place;
         let place = self.attempt(|reader| {
-            let readings = std::mem::replace(
-                &mut reader.readings,
-                super::reader::Readings { target: false, anchor: false },
-            );
+            let readings = std::mem::replace(&mut reader.readings, Readings { target: false, anchor: false });
             let place = reader.place(false);
             reader.readings = readings;
             place
@@ -191,10 +187,6 @@ impl Reader<'_> {
 
     fn material(&mut self) -> Option<Term> {
         let vocabulary = self.vocabulary;
-        debug_assert!(
-            crate::lexicon::find(Kind::Material, "matte").is_some(),
-            "materials are in the lexicon"
-        );
         self.take(&vocabulary.material).map(|known| Term::new(known.canonical))
     }
 

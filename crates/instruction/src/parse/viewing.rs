@@ -4,8 +4,8 @@ use crate::intent::{Focus, Intent};
 use crate::measure::{Scale, Turn};
 
 use super::amount::{Amount, rounded};
-use super::changing::grown;
 use super::reader::Reader;
+use super::sizing::grown;
 use super::vocabulary::{Comparative, Direction, Mark, Step, Verb};
 
 impl Reader<'_> {

@@ -229,6 +229,11 @@ fn cross_slab(height: f32, origin: Vec3, along: Vec3) -> Option<Crossing> {
 }
 
 impl Polyhedron {
+    /// What it is the hull of.
+    pub(crate) fn corners(&self) -> &[Vec3] {
+        &self.corners[..self.corner_count]
+    }
+
     fn cross(&self, origin: Vec3, along: Vec3) -> Option<Crossing> {
         let mut crossing = Crossing { enter: f32::NEG_INFINITY, leave: f32::INFINITY, face: 0 };
         for (index, (normal, offset)) in self.planes[..self.plane_count].iter().enumerate() {

@@ -7,13 +7,15 @@
 
 mod shade;
 mod stage;
-mod texture;
+pub(crate) mod texture;
 mod tone;
 
 use glam::{Vec2, Vec3};
 use retouch_imaging::RgbImage;
 
-pub(crate) use self::stage::{Body, Bounds, object_bounds};
+pub(crate) use self::shade::{BAND, DIRECT};
+pub(crate) use self::stage::{Body, Bounds, light_direction, object_bounds};
+pub(crate) use self::tone::linear;
 use shade::{Rays, Seen, Shader, look};
 use stage::Stage;
 

@@ -10,9 +10,9 @@ use crate::model::Paint;
 use crate::scene::{Material, Scene};
 
 /// Strength of the direct light, so that a lit surface shows about its own colour.
-const DIRECT: f32 = 1.3;
+pub(crate) const DIRECT: f32 = 1.3;
 /// Width of the bands of striped things, per radius.
-const BAND: f32 = 0.42;
+pub(crate) const BAND: f32 = 0.42;
 
 /// What the line of sight meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use super::tone::linear;
 use crate::scene::{Ground, Sky, Texture};
 
 /// Side of a square of [`Texture::Checker`] and width of a plank of [`Texture::Wood`], in image widths.
-const SQUARE: f32 = 0.125;
-const PLANK: f32 = 0.14;
+pub(crate) const SQUARE: f32 = 0.125;
+pub(crate) const PLANK: f32 = 0.14;
 
 /// A ground with its colours in linear light.
 pub(super) struct GroundPaint {

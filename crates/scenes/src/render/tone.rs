@@ -28,7 +28,7 @@ fn square(value: f64) -> f64 {
 }
 
 /// Linear light of a colour.
-pub(super) fn linear(rgb: Rgb) -> Vec3 {
+pub(crate) fn linear(rgb: Rgb) -> Vec3 {
     let [red, green, blue] = rgb.0.map(|channel| DECODE[usize::from(channel)]);
     Vec3::new(red, green, blue)
 }

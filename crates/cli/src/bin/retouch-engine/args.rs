@@ -50,6 +50,12 @@ pub(crate) struct EditArgs {
     /// Longer side that --fit original sizes to
     #[arg(long, default_value_t = 512)]
     pub(crate) resolution: u32,
+    /// Whether a model that has a spatial layer uses it
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub(crate) spatial: Switch,
+    /// Where the thing to edit is, for the spatial layer: LEFT,TOP,RIGHT,BOTTOM as fractions of the image
+    #[arg(long, value_name = "BOX", value_parser = parse_box)]
+    pub(crate) source_box: Option<[f64; 4]>,
     /// Return the result in the size of the input image
     #[arg(long)]
     pub(crate) input_size: bool,
@@ -156,6 +162,12 @@ pub(crate) enum Fit {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum GuidanceKind {
     Fixed,
     Dynamic,
@@ -198,6 +210,12 @@ impl Dtype {
 fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     parsed.ok_or_else(|| "expected WIDTHxHEIGHT, such as 512x512".to_owned())
+}
+
+fn parse_box(text: &str) -> Result<[f64; 4], String> {
+    let edges: Option<Vec<f64>> = text.split(',').map(|edge| edge.trim().parse().ok()).collect();
+    let edges = edges.and_then(|edges| edges.try_into().ok());
+    edges.ok_or_else(|| "expected LEFT,TOP,RIGHT,BOTTOM, such as 0.1,0.2,0.4,0.6".to_owned())
 }
 
 /// The samplers that make images; the inverse of DDIM makes noise of one.

@@ -14,7 +14,7 @@ use retouch_imaging::{
 use retouch_ports::step_engine::{RowRequest, Task};
 use serde_json::{Value, json};
 
-use crate::args::{CommonArgs, EditArgs, Fit, GenerateArgs};
+use crate::args::{CommonArgs, EditArgs, Fit, GenerateArgs, Switch};
 use crate::failure::{Blame, Failure};
 use crate::report::{Timings, finish, parameters, progress_bar};
 use crate::tensors::{NoiseFile, write_dump};
@@ -57,13 +57,21 @@ pub(crate) fn edit(args: &EditArgs) -> Result<(), Failure> {
     let input = rule.apply(&source, factor).map_err(|e| Failure::image(&args.image, &e))?;
     let task = Task::Edit { image: to_model_input(&input) };
     let request = request(&args.common, &args.instruction, task, input.dimensions(), files.noise, &model)?;
+    let uses_layer = model.spatial().is_some() && args.spatial == Switch::On;
+    let spatial = if uses_layer { "on" } else { "off" };
     Job {
         task: "edit",
         args: &args.common,
         format: files.format,
         load,
-        request: RowRequest { guidance_image: args.guidance_image, ..request },
+        request: RowRequest {
+            guidance_image: args.guidance_image,
+            spatial: args.spatial == Switch::On,
+            source_box: args.source_box,
+            ..request
+        },
         own: json!({
+            "spatial": spatial, "source_box": args.source_box.map(|edges| edges.map(|e| e.to_string()).join(",")),
             "guidance_image": args.guidance_image,
             "fit": fit, "resolution": resolution, "input_size": args.input_size,
         }),
@@ -149,6 +157,8 @@ fn request(
         guidance_image: 1.5,
         guidance: args.guidance.guidance(),
         intents: args.intents.clone(),
+        spatial: true,
+        source_box: None,
         clip_skip: args.clip_skip,
         seed: args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
         noise: noise.map(|noise| noise.of_shape(latents)).transpose()?,

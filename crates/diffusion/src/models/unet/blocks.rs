@@ -3,18 +3,13 @@
 //! Source: diffusers v0.42.1 `models/unets/unet_2d_blocks.py` `(CrossAttn)DownBlock2D`, `UNetMidBlock2DCrossAttn`,
 //! `(CrossAttn)UpBlock2D`.
 
-use std::slice::Iter;
-
 use tch::Tensor;
 
 use super::UNetConfig;
-use super::transformer::{AttentionMap, CrossAttention, SpatialTransformer};
+use super::transformer::{CrossAttention, Pass, SpatialTransformer};
 use crate::models::resnet::{Downsample, ResnetBlock, ResnetConfig, Upsample};
 use crate::nn::dims4;
 use crate::weights::Scope;
-
-/// Text keys and values still to be met by the forward pass.
-type Text<'a, 'b> = &'a mut Iter<'b, (Tensor, Tensor)>;
 
 struct Layer {
     resnet: ResnetBlock,
@@ -22,11 +17,11 @@ struct Layer {
 }
 
 impl Layer {
-    fn forward(&self, x: &Tensor, temb: &Tensor, text: Text, map: Option<&AttentionMap>) -> Tensor {
+    fn forward(&self, x: &Tensor, temb: &Tensor, pass: &mut Pass) -> Tensor {
         let x = self.resnet.forward(x, Some(temb));
         match &self.attention {
             None => x,
-            Some(attention) => attention.forward(&x, text, map),
+            Some(attention) => attention.forward(&x, pass),
         }
     }
 }
@@ -71,13 +66,12 @@ impl DownBlock {
         &self,
         x: &Tensor,
         temb: &Tensor,
-        text: Text,
-        map: Option<&AttentionMap>,
+        pass: &mut Pass,
         skips: &mut Vec<Tensor>,
     ) -> Tensor {
         let mut x = x.shallow_clone();
         for layer in &self.layers {
-            x = layer.forward(&x, temb, text, map);
+            x = layer.forward(&x, temb, pass);
             skips.push(x.shallow_clone());
         }
         if let Some(downsample) = &self.downsample {
@@ -109,15 +103,9 @@ impl MidBlock {
         self.attention.cross_attentions()
     }
 
-    pub(super) fn forward(
-        &self,
-        x: &Tensor,
-        temb: &Tensor,
-        text: Text,
-        map: Option<&AttentionMap>,
-    ) -> Tensor {
+    pub(super) fn forward(&self, x: &Tensor, temb: &Tensor, pass: &mut Pass) -> Tensor {
         let x = self.first.forward(x, Some(temb));
-        self.second.forward(&self.attention.forward(&x, text, map), Some(temb))
+        self.second.forward(&self.attention.forward(&x, pass), Some(temb))
     }
 }
 
@@ -159,14 +147,13 @@ impl UpBlock {
         &self,
         x: &Tensor,
         temb: &Tensor,
-        text: Text,
-        map: Option<&AttentionMap>,
+        pass: &mut Pass,
         skips: &mut Vec<Tensor>,
     ) -> Tensor {
         let mut x = x.shallow_clone();
         for layer in &self.layers {
             let skip = skips.pop().expect("one skip per up layer, by construction of the levels");
-            x = layer.forward(&Tensor::cat(&[x, skip], 1), temb, text, map);
+            x = layer.forward(&Tensor::cat(&[x, skip], 1), temb, pass);
         }
         match (&self.upsample, skips.last()) {
             (Some(upsample), Some(next)) => {

@@ -112,6 +112,28 @@ impl UNetConfig {
         self.block_out_channels.len()
     }
 
+    /// Every transformer block as its path in the checkpoint and its level, in the order of the forward pass.
+    pub(crate) fn transformer_blocks(&self) -> Vec<(String, usize)> {
+        let last = self.levels() - 1;
+        let mut blocks = Vec::new();
+        let mut add = |path: String, level: usize, attentions: i64| {
+            for i in 0..attentions {
+                let depth = self.transformer_layers_per_block[level];
+                let block = |k: i64| (format!("{path}.attentions.{i}.transformer_blocks.{k}"), level);
+                blocks.extend((0..depth).map(block));
+            }
+        };
+        for level in (0..=last).filter(|&level| self.down_attention[level]) {
+            add(format!("down_blocks.{level}"), level, self.layers_per_block[level]);
+        }
+        add("mid_block".to_owned(), last, 1);
+        for index in (0..=last).filter(|&index| self.up_attention[index]) {
+            let level = last - index;
+            add(format!("up_blocks.{index}"), level, self.layers_per_block[level] + 1);
+        }
+        blocks
+    }
+
     fn check(&self, r: &ConfigReader) -> Result<()> {
         let half = self.block_out_channels[0] / 2;
         if half > 0 && self.freq_shift >= half as f64 {

@@ -18,12 +18,13 @@ pub use transformer::{AttentionMap, TextKv};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::models::resnet::ResnetConfig;
+use crate::models::spatial::{Spatial, SpatialBatch};
 use crate::nn::{Conv2d, GroupNorm, channels_last};
 use crate::training::Parameters;
 use crate::weights::{self, LoadReport, Scope};
 use blocks::{DownBlock, MidBlock, UpBlock};
 use time::TimeEmbedding;
-use transformer::CrossAttention;
+use transformer::{CrossAttention, Pass};
 
 /// The denoising network. Every row of a batch has its own timestep.
 pub struct UNet {
@@ -146,21 +147,37 @@ impl UNet {
         text: &TextKv,
         map: Option<&AttentionMap>,
     ) -> Tensor {
+        self.forward_spatial(sample, timesteps, text, map, None)
+    }
+
+    /// [`UNet::forward`] with the spatial layer, which must have been loaded for this network.
+    pub fn forward_spatial(
+        &self,
+        sample: &Tensor,
+        timesteps: &Tensor,
+        text: &TextKv,
+        map: Option<&AttentionMap>,
+        spatial: Option<(&Spatial, &SpatialBatch)>,
+    ) -> Tensor {
         let mut sample = channels_last(&sample.to_device(self.device).to_kind(self.kind));
         if self.config.center_input_sample {
             sample = sample * 2.0 - 1.0;
         }
         // Every residual block takes the activated embedding: activate it once.
         let temb = self.config.act_fn.consume(self.time_embedding.forward(timesteps, self.kind));
-        let mut text = text.0.iter();
+        let layers = spatial.map(|(spatial, batch)| (spatial.attentions().iter(), batch));
+        let mut pass = Pass { text: text.0.iter(), map, spatial: layers };
         let mut x = self.conv_in.forward(&sample);
+        if let Some((_, batch)) = spatial {
+            x += &batch.added;
+        }
         let mut skips = vec![x.shallow_clone()];
         for block in &self.down_blocks {
-            x = block.forward(&x, &temb, &mut text, map, &mut skips);
+            x = block.forward(&x, &temb, &mut pass, &mut skips);
         }
-        x = self.mid_block.forward(&x, &temb, &mut text, map);
+        x = self.mid_block.forward(&x, &temb, &mut pass);
         for block in &self.up_blocks {
-            x = block.forward(&x, &temb, &mut text, map, &mut skips);
+            x = block.forward(&x, &temb, &mut pass, &mut skips);
         }
         self.conv_out.forward(&self.conv_norm_out.activated(&x, self.config.act_fn))
     }

@@ -8,6 +8,7 @@ use std::slice::Iter;
 use tch::Tensor;
 
 use super::UNetConfig;
+use crate::models::spatial::{GatedAttention, SpatialBatch};
 use crate::nn::{GroupNorm, LayerNorm, Linear, attention, dims4, from_tokens, split_heads, to_tokens};
 use crate::weights::Scope;
 
@@ -35,6 +36,13 @@ impl TextKv {
         let size = |t: &Tensor| t.numel() as u64 * t.kind().elt_size_in_bytes() as u64;
         self.0.iter().map(|(k, v)| size(k) + size(v)).sum()
     }
+}
+
+/// What the forward pass meets on its way, one item for each transformer block, in order.
+pub(super) struct Pass<'a> {
+    pub(super) text: Iter<'a, (Tensor, Tensor)>,
+    pub(super) map: Option<&'a AttentionMap>,
+    pub(super) spatial: Option<(Iter<'a, GatedAttention>, &'a SpatialBatch)>,
 }
 
 /// For each row of a batch, the row whose self-attention pattern (queries and keys) it uses; values stay its own.
@@ -145,9 +153,15 @@ struct TransformerBlock {
 }
 
 impl TransformerBlock {
-    fn forward(&self, x: Tensor, kv: &(Tensor, Tensor), map: Option<&AttentionMap>) -> Tensor {
-        let x = self.attn1.forward(&self.norm1.forward(&x), map) + x;
-        let x = self.attn2.forward(&self.norm2.forward(&x), kv) + x;
+    /// Tokens of a feature map of `size` (h, w).
+    fn forward(&self, x: Tensor, size: (i64, i64), pass: &mut Pass) -> Tensor {
+        let kv = pass.text.next().expect("`text_kv` makes one entry per block of the same network");
+        let x = self.attn1.forward(&self.norm1.forward(&x), pass.map) + x;
+        let mut x = self.attn2.forward(&self.norm2.forward(&x), kv) + x;
+        if let Some((layers, batch)) = &mut pass.spatial {
+            let layer = layers.next().expect("the spatial layer was made for this network's configuration");
+            x = layer.forward(x, size, batch);
+        }
         self.ff.forward(&self.norm3.forward(&x)) + x
     }
 }
@@ -192,18 +206,12 @@ impl SpatialTransformer {
         self.blocks.iter().map(|block| &block.attn2)
     }
 
-    /// `[b, c, h, w]` to the same; takes one entry of `text` per transformer block.
-    pub(super) fn forward(
-        &self,
-        x: &Tensor,
-        text: &mut Iter<'_, (Tensor, Tensor)>,
-        map: Option<&AttentionMap>,
-    ) -> Tensor {
+    /// `[b, c, h, w]` to the same; takes one item of each kind in `pass` per transformer block.
+    pub(super) fn forward(&self, x: &Tensor, pass: &mut Pass) -> Tensor {
         let (_, _, h, w) = dims4(x);
         let mut tokens = self.proj_in.forward(&to_tokens(&self.norm.forward(x)));
         for block in &self.blocks {
-            let kv = text.next().expect("`text_kv` makes one entry per block of the same network");
-            tokens = block.forward(tokens, kv, map);
+            tokens = block.forward(tokens, (h, w), pass);
         }
         from_tokens(&self.proj_out.forward(&tokens), h, w) + x
     }

@@ -7,9 +7,11 @@ use tch::{Kind, Tensor};
 
 use super::{Engine, finite};
 use crate::error::{Error, Result, contain};
+use crate::models::spatial::SpatialBatch;
 use crate::models::unet::AttentionMap;
 use crate::pipeline::guidance::{self, Branch, Branches, Feedback, Observed};
 use crate::pipeline::prompt::Prompt;
+use crate::pipeline::spatial::RowSpatial;
 use crate::samplers::SamplerState;
 
 /// A row's part of a forward.
@@ -100,6 +102,7 @@ impl Engine {
         let mut images = Vec::new();
         let mut timesteps: Vec<f32> = Vec::new();
         let mut prompts: Vec<Rc<Prompt>> = Vec::new();
+        let mut spatial: Vec<&SpatialBatch> = Vec::new();
         for part in parts {
             let row = &self.rows[&part.id];
             let Some(encoded) = &row.encoded else { return Err(Error::UnknownRow(part.id.0)) };
@@ -113,6 +116,7 @@ impl Engine {
                     Branch::Negative => encoded.negative.as_ref().unwrap_or(&encoded.without).clone(),
                     Branch::Image | Branch::None => encoded.without.clone(),
                 });
+                spatial.extend(encoded.spatial.as_ref().map(|spatial| spatial.of(*branch)));
                 images.extend(encoded.image_latents.as_ref().map(|image| match branch {
                     Branch::None => image.zeros_like(),
                     _ => image.shallow_clone(),
@@ -125,7 +129,14 @@ impl Engine {
         }
         let text = self.prompts.batch(&prompts.iter().map(Rc::as_ref).collect::<Vec<_>>());
         let timesteps = Tensor::from_slice(&timesteps).to_device(unet.device());
-        Ok(unet.forward(&sample, &timesteps, &text, map).to_kind(Kind::Float))
+        // Where no row uses the layer, its network is the plain one.
+        let is_on = |part: &Part| {
+            let encoded = self.rows[&part.id].encoded.as_ref();
+            encoded.and_then(|encoded| encoded.spatial.as_ref()).is_some_and(RowSpatial::is_on)
+        };
+        let batch = parts.iter().any(is_on).then(|| SpatialBatch::gather(&spatial));
+        let spatial = self.model.spatial().zip(batch.as_ref());
+        Ok(unet.forward_spatial(&sample, &timesteps, &text, map, spatial).to_kind(Kind::Float))
     }
 
     /// Refuses a step from which a row comes out non-finite: guidance may overflow where the prediction does not.

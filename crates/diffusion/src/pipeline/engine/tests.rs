@@ -1,6 +1,6 @@
 //! Panics inside the engine: tch panics where LibTorch throws.
 
-use retouch_ports::step_engine::{Gang, Guidance, Output};
+use retouch_ports::step_engine::{Gang, Guidance, Output, RowRequest};
 use retouch_testkit::models::model_folder;
 use tch::{Device, Kind};
 
@@ -22,6 +22,8 @@ fn request() -> RowRequest {
         guidance_image: 1.5,
         guidance: Guidance::Fixed,
         intents: None,
+        spatial: true,
+        source_box: None,
         clip_skip: None,
         seed: 7,
         noise: None,

@@ -178,6 +178,8 @@ fn generation(guidance: Guidance) -> RowRequest {
         guidance_image: 1.5,
         guidance,
         intents: None,
+        spatial: true,
+        source_box: None,
         clip_skip: None,
         seed: 7,
         noise: None,

@@ -26,6 +26,8 @@ fn request(task: Task, prompt: &str) -> RowRequest {
         guidance_image: 1.2,
         guidance: Guidance::Fixed,
         intents: None,
+        spatial: true,
+        source_box: None,
         clip_skip: None,
         seed: 1,
         noise: None,

@@ -55,7 +55,8 @@ impl Reader<'_> {
         };
         self.counted_from(&mut referent);
         let count = determiner.count.or((plural && !determiner.definite).then_some(SEVERAL));
-        let new = determiner.indefinite || determiner.count.is_some();
+        // "put flowers in the vase": a plural without a determiner is new.
+        let new = determiner.indefinite || determiner.count.is_some() || plural;
         Some(Noun {
             referent,
             indefinite: new && !determiner.definite && determiner.quantity.is_none(),
