@@ -44,7 +44,8 @@ impl SqliteStore {
     pub async fn migrate(url: &str) -> Result<()> {
         let options = options(url)?.create_if_missing(true);
         let mut connection = options.connect().await.map_err(failed("opening the database"))?;
-        MIGRATOR.run(&mut connection).await.map_err(migration_failed)?;
+        // Not `run`, whose future no task can be spawned with ("implementation of `Acquire` is not general enough").
+        MIGRATOR.run_direct(None, &mut connection, false).await.map_err(migration_failed)?;
         connection.close().await.map_err(failed("closing the database"))
     }
 

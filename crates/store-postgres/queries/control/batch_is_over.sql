@@ -1,0 +1,1 @@
+select 1 as one from batches where id = $1 and state <> 'open'

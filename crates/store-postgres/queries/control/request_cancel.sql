@@ -1,0 +1,1 @@
+update batches set cancel_requested = true where id = $1

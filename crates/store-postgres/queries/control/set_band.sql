@@ -1,0 +1,1 @@
+update batches set band = $2 where id = $1

@@ -1,0 +1,1 @@
+update batches set paused = $2 where id = $1

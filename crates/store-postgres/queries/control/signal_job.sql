@@ -1,0 +1,1 @@
+update leases set signal = 2 where job = $1

@@ -1,0 +1,1 @@
+select band, owed, turn from lanes where pool = $1

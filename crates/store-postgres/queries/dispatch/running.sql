@@ -1,0 +1,1 @@
+select tenant, count(*) as jobs from leases group by tenant

@@ -1,0 +1,1 @@
+select now_us() as now

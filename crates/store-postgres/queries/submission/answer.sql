@@ -1,0 +1,1 @@
+select key, fingerprint, answer from answers where tenant = $1 and key = $2

@@ -1,0 +1,1 @@
+delete from batches where id = $1

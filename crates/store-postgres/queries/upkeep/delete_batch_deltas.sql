@@ -1,0 +1,1 @@
+delete from batch_deltas where batch = $1

@@ -1,0 +1,1 @@
+select distinct boot from leases

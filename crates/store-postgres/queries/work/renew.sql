@@ -1,0 +1,13 @@
+-- $1 beats, $2 boot, $3 length
+update leases set
+    expires_at = now_us() + $3,
+    on_device = leases.on_device or c.on_device,
+    step = c.step,
+    steps = c.steps
+from json_to_recordset($1::json) as c (job uuid, epoch integer, on_device boolean, step integer, steps integer)
+where leases.job = c.job and leases.epoch = c.epoch and leases.boot = $2
+returning
+    leases.job, leases.epoch, leases.timeout_at <= now_us() as timed_out,
+    -- Also a run that was claimed while its batch was being called off hears of it.
+    case when (select b.cancel_requested from batches as b where b.id = leases.batch) then 2 else leases.signal end
+        as signal

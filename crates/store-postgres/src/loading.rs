@@ -1,0 +1,161 @@
+//! Submissions in parts: nothing is dispatched or counted before the batch opens.
+
+use std::time::Duration;
+
+use retouch_domain::{BatchId, BatchState, NewBatch, TenantId};
+use retouch_ports::store::adapter::totals;
+use retouch_ports::store::{Idempotency, LoadPart, Loading, Opened, Verdict, VerdictTotals};
+use sqlx::postgres::PgRow;
+
+use crate::change::{Changes, conflict, jobs_of, micros, not_found, run, uuids};
+use crate::error::failed;
+use crate::fields::Fields;
+use crate::{PART, PostgresStore, Result, commit, sql};
+
+impl PostgresStore {
+    pub(crate) async fn begin_loading_batch(&self, batch: &NewBatch) -> Result<Loading> {
+        let what = "beginning a bulk submission";
+        let mut tx = self.write(what).await?;
+        let mut changes = Changes::new(&mut tx);
+        if let Some((loading, state)) = changes.loading(batch.tenant, batch.id).await? {
+            must_load(state, batch.id)?;
+            return Ok(loading);
+        }
+        changes.insert_batch(batch, BatchState::Loading).await?;
+        commit(tx, what).await?;
+        let totals = VerdictTotals::default();
+        Ok(Loading { batch: batch.id, tenant: batch.tenant, offset: 0, totals, meta: batch.meta.clone() })
+    }
+
+    pub(crate) async fn load_part(
+        &self,
+        tenant: TenantId,
+        batch: BatchId,
+        part: LoadPart<'_>,
+    ) -> Result<Vec<Verdict>> {
+        let what = "storing a part of a bulk submission";
+        let mut tx = self.write(what).await?;
+        let mut changes = Changes::new(&mut tx);
+        let (loading, state) =
+            changes.loading(tenant, batch).await?.ok_or_else(|| not_found("batch", batch))?;
+        must_load(state, batch)?;
+        if loading.offset != part.from {
+            let (offset, from) = (loading.offset, part.from);
+            return Err(conflict(format!(
+                "batch {batch} is loaded up to {offset}, and the part begins at {from}: go on at {offset}"
+            )));
+        }
+        let intake = changes.insert_jobs(tenant, batch, part.jobs).await?;
+        let mut totals = totals(&intake.verdicts);
+        totals.invalid += part.unreadable;
+        changes.add_totals(batch, &totals, part.to).await?;
+        changes.finish().await?;
+        commit(tx, what).await?;
+        Ok(intake.verdicts)
+    }
+
+    pub(crate) async fn open_batch(
+        &self,
+        tenant: TenantId,
+        batch: BatchId,
+        once: Option<&Idempotency>,
+    ) -> Result<Opened> {
+        let what = "opening a batch";
+        let mut tx = self.write(what).await?;
+        let mut changes = Changes::new(&mut tx);
+        if let Some(answer) = changes.replay(tenant, once).await? {
+            return Ok(Opened::Replayed(answer));
+        }
+        let (loading, state) =
+            changes.loading(tenant, batch).await?.ok_or_else(|| not_found("batch", batch))?;
+        must_load(state, batch)?;
+        changes.set_batch_state(batch, BatchState::Open).await?;
+        changes.opened(batch, i64::try_from(loading.totals.new).unwrap_or(i64::MAX)).await?;
+        changes.keep_answer(tenant, once).await?;
+        changes.finish().await?;
+        commit(tx, what).await?;
+        Ok(Opened::Now(loading.totals))
+    }
+
+    pub(crate) async fn loadings_idle_for(&self, idle: Duration) -> Result<Vec<Loading>> {
+        let what = "looking for stale bulk submissions";
+        let rows = sql!("submission/stale_loadings")
+            .bind(micros(idle))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed(what))?;
+        rows.iter()
+            .map(|row| loading(row).map(|(loading, _)| loading))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(failed(what))
+    }
+
+    pub(crate) async fn abandon_batch(&self, tenant: TenantId, batch: BatchId) -> Result<()> {
+        let what = "giving up a bulk submission";
+        loop {
+            let mut tx = self.write(what).await?;
+            let mut changes = Changes::new(&mut tx);
+            let (_, state) =
+                changes.loading(tenant, batch).await?.ok_or_else(|| not_found("batch", batch))?;
+            if state != BatchState::Failed {
+                must_load(state, batch)?;
+                // From here on nothing is loaded any more; a crash leaves rows that the next call deletes.
+                changes.set_batch_state(batch, BatchState::Failed).await?;
+                changes.log_batch(batch, "batch_over").await?;
+            }
+            let gone = sql!("submission/delete_loaded")
+                .bind(batch.uuid())
+                .bind(i64::from(PART))
+                .fetch_all(&mut *tx)
+                .await
+                .map_err(failed(what))?;
+            let gone = uuids(jobs_of(&gone, "id")?);
+            run(sql!("change/delete_dependencies").bind(&gone), &mut tx, what).await?;
+            commit(tx, what).await?;
+            if gone.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Changes<'_> {
+    async fn loading(&mut self, tenant: TenantId, batch: BatchId) -> Result<Option<(Loading, BatchState)>> {
+        let row = sql!("submission/loading")
+            .bind(batch.uuid())
+            .bind(tenant.uuid())
+            .fetch_optional(&mut **self.tx)
+            .await
+            .map_err(failed("reading a batch"))?;
+        row.as_ref().map(loading).transpose().map_err(failed("reading a batch"))
+    }
+
+    async fn set_batch_state(&mut self, batch: BatchId, state: BatchState) -> Result<()> {
+        let statement = sql!("submission/set_state").bind(batch.uuid()).bind(state.code());
+        run(statement, self.tx, "changing a batch").await?;
+        Ok(())
+    }
+}
+
+fn must_load(state: BatchState, batch: BatchId) -> Result<()> {
+    if state == BatchState::Loading {
+        return Ok(());
+    }
+    Err(conflict(format!("the batch {batch} is {}, not loading", state.code())))
+}
+
+fn loading(row: &PgRow) -> std::result::Result<(Loading, BatchState), sqlx::Error> {
+    let row = Fields(row);
+    let loading = Loading {
+        batch: row.id("id")?,
+        tenant: row.id("tenant")?,
+        offset: row.count("load_offset")?,
+        totals: VerdictTotals {
+            new: row.count("rows_new")?,
+            duplicate: row.count("rows_duplicate")?,
+            invalid: row.count("rows_invalid")?,
+        },
+        meta: row.json("meta")?,
+    };
+    Ok((loading, row.batch_state("state")?))
+}
