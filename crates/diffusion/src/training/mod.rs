@@ -22,6 +22,8 @@ pub use error::{Result, TrainingError};
 pub use examples::{Example, Examples, Picture};
 pub use flat::Flat;
 pub(crate) use parameters::Parameters;
-pub use recipe::{ClipRecipe, DenoiserRecipe, LatentsRecipe, Recipe, TokenizerRecipe, VaeRecipe};
+pub use recipe::{
+    ClipRecipe, DenoiserRecipe, LatentsRecipe, Recipe, SpatialRecipe, TokenizerRecipe, VaeRecipe,
+};
 pub use run::{Draws, Losses, Report, Run, Stage};
 pub use stages::{Outcome, StageName, Stop, Training, TrainingOptions, Watch};

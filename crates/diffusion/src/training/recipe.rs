@@ -35,6 +35,8 @@ pub struct Recipe {
     pub text_to_image: DenoiserRecipe,
     /// The editor, which begins as the text-to-image model.
     pub editor: DenoiserRecipe,
+    /// The editor's spatial layer, where one is wanted; everything else stays as it is while it is trained.
+    pub spatial: Option<SpatialRecipe>,
     /// The dual encoder, where one is wanted.
     pub clip: Option<ClipRecipe>,
 }
@@ -85,6 +87,28 @@ pub struct DenoiserRecipe {
     pub training: Stage,
 }
 
+/// The spatial layer and its training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpatialRecipe {
+    /// `spatial/config.json`.
+    pub config: Map<String, Value>,
+    /// As the editor's.
+    pub dropout: Dropout,
+    /// As the editor's.
+    #[serde(default)]
+    pub loss: DenoiserLoss,
+    /// Its training.
+    pub training: Stage,
+}
+
+impl SpatialRecipe {
+    /// What it has in common with the denoisers.
+    pub(super) fn denoiser(&self) -> DenoiserRecipe {
+        DenoiserRecipe { dropout: self.dropout, loss: self.loss, training: self.training }
+    }
+}
+
 /// The dual encoder and its training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,8 +135,9 @@ impl Recipe {
             ("text_to_image", &self.text_to_image.training),
             ("editor", &self.editor.training),
         ];
+        let spatial = self.spatial.as_ref().map(|spatial| ("spatial", &spatial.training));
         let clip = self.clip.as_ref().map(|clip| ("clip", &clip.training));
-        for (name, stage) in stages.into_iter().chain(clip) {
+        for (name, stage) in stages.into_iter().chain(spatial).chain(clip) {
             if stage.steps == 0 || stage.batch == 0 {
                 return Err(format!("{name}.training: steps and batch are at least 1"));
             }
@@ -125,9 +150,9 @@ impl Recipe {
                 return Err(format!("{name}.training.optimizer: {what}"));
             }
         }
-        for (name, Dropout(share)) in
-            [("text_to_image", self.text_to_image.dropout), ("editor", self.editor.dropout)]
-        {
+        let spatial = self.spatial.as_ref().map(|spatial| ("spatial", spatial.dropout));
+        let denoisers = [("text_to_image", self.text_to_image.dropout), ("editor", self.editor.dropout)];
+        for (name, Dropout(share)) in denoisers.into_iter().chain(spatial) {
             if !(0.0..=1.0 / 3.0).contains(&share) {
                 return Err(format!("{name}.dropout is {share}: use 0 to a third"));
             }

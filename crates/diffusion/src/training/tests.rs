@@ -103,6 +103,7 @@ fn check_denoiser(case: &str, target: Target) {
             image: Some(&image),
             unchanged: None,
             text: &text,
+            spatial: None,
             timesteps: &timesteps,
             noise: &noise(&format!("noise{step}"), &shape),
         };

@@ -87,7 +87,6 @@ impl Spatial {
     }
 
     /// The layer in training, with float32 leaves; it computes in `kind`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the training of the layer is the caller to come"))]
     pub(crate) fn in_training(
         config: SpatialConfig,
         parameters: Parameters,

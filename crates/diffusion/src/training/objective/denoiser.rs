@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::error::Result;
+use crate::models::spatial::{Spatial, SpatialBatch};
 use crate::models::unet::{TextKv, UNet};
 use crate::samplers::NoiseTable;
 use crate::training::run::Losses;
@@ -74,6 +75,8 @@ pub struct Denoised<'a> {
     pub unchanged: Option<&'a Tensor>,
     /// `b` rows of keys and values.
     pub text: &'a TextKv,
+    /// The spatial layer and `b` rows for it, if it takes part.
+    pub spatial: Option<(&'a Spatial, &'a SpatialBatch)>,
     /// `[b]` int64: training timesteps.
     pub timesteps: &'a Tensor,
     /// `[b, C, h, w]`.
@@ -98,7 +101,9 @@ pub fn denoiser(
         None => noised,
         Some(image) => Tensor::cat(&[noised, image.shallow_clone()], 1),
     };
-    let predicted = unet.forward(&sample, &t.to_kind(Kind::Float), batch.text, None).to_kind(Kind::Float);
+    let t_float = t.to_kind(Kind::Float);
+    let predicted =
+        unet.forward_spatial(&sample, &t_float, batch.text, None, batch.spatial).to_kind(Kind::Float);
     let mut errors = (predicted - wanted).square();
     let mse = errors.mean(Kind::Float).detach();
     if let Some(unchanged) = batch.unchanged.filter(|_| settings.changed > 0.0) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use super::autoencoder::{PART, STEM};
+use super::denoiser::SPATIAL;
 use super::{StageName, Training, clip};
 use crate::checkpoint::Checkpoint;
 use crate::training::error::{Result, TrainingError};
@@ -16,7 +17,8 @@ use crate::training::state::write_atomically;
 const TOKENIZER: [&str; 4] = ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"];
 
 impl Training {
-    /// Writes the model of `stage` (text-to-image, editor or clip) into the folder `output`, weights as float16.
+    /// Writes the model of `stage` (text-to-image, editor or clip) into the folder `output`, weights as float16; the
+    /// editor with its spatial layer where that is trained.
     ///
     /// # Errors
     /// The stage is not done, or a file cannot be written.
@@ -28,7 +30,7 @@ impl Training {
             StageName::Clip => return self.assemble_clip(output),
             StageName::TextToImage => "StableDiffusionPipeline",
             StageName::Editor => "StableDiffusionInstructPix2PixPipeline",
-            StageName::Tokenizer | StageName::Vae | StageName::Latents => {
+            StageName::Tokenizer | StageName::Vae | StageName::Latents | StageName::Spatial => {
                 return Err(TrainingError::StageMissing {
                     stage: stage.name(),
                     needs: StageName::Editor.name(),
@@ -60,11 +62,18 @@ impl Training {
             (own("unet"), "unet", STEM),
             (own("text_encoder"), "text_encoder", "model"),
         ] {
-            self.copy(&format!("{part}/config.json"), output, &format!("{name}/config.json"))?;
-            let checkpoint = Checkpoint::open(&self.layout.part(&part), stem, None)?;
-            write_new(output, &format!("{name}/{stem}.safetensors"), &halved(&checkpoint))?;
+            self.network(&part, stem, output, name)?;
+        }
+        if stage == StageName::Editor && self.is_done(StageName::Spatial) {
+            self.network(SPATIAL, STEM, output, SPATIAL)?;
         }
         Ok(())
+    }
+
+    fn network(&self, part: &str, stem: &str, output: &Path, name: &str) -> Result<()> {
+        self.copy(&format!("{part}/config.json"), output, &format!("{name}/config.json"))?;
+        let checkpoint = Checkpoint::open(&self.layout.part(part), stem, None)?;
+        write_new(output, &format!("{name}/{stem}.safetensors"), &halved(&checkpoint))
     }
 
     fn assemble_clip(&self, output: &Path) -> Result<()> {

@@ -29,10 +29,7 @@ pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
 
 impl Training {
     pub(super) fn train_clip(&self, watch: &mut Watch<'_>) -> Result<Outcome> {
-        let recipe = self.recipe.clip.as_ref().ok_or_else(|| TrainingError::Recipe {
-            path: self.layout.recipe(),
-            reason: "it has no table `clip`".into(),
-        })?;
+        let recipe = self.recipe.clip.as_ref().ok_or_else(|| self.no_table(StageName::Clip))?;
         let (seed, device) = (self.seed(StageName::Clip), self.options.device);
         let tokenizer = self.tokenizer()?;
         let config = self.clip_config(recipe)?;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use super::autoencoder::STEM;
+use super::spatial::Layer;
 use super::tokenizer::sized;
 use super::{Outcome, StageName, Training, Watch};
 use crate::checkpoint::Checkpoint;
@@ -23,6 +24,8 @@ use crate::training::{Draws, Parameters};
 
 const UNET: &str = "unet";
 const TEXT: &str = "text_encoder";
+/// The spatial layer's part.
+pub(super) const SPATIAL: &str = "spatial";
 /// The checkpoint's name of a text encoder.
 const TEXT_STEM: &str = "model";
 
@@ -38,6 +41,8 @@ struct Step<'a> {
     tokenizer: Tokenizer,
     unet: UNet,
     text_encoder: ClipText,
+    /// The spatial layer, where it is what is trained.
+    spatial: Option<Layer>,
 }
 
 /// One row of a batch.
@@ -48,65 +53,95 @@ struct Row<'a> {
     dropped: Dropped,
 }
 
+/// The folder of a network of a stage.
+fn part(stage: StageName, network: &str) -> String {
+    format!("{}/{network}", stage.name())
+}
+
 impl Training {
-    pub(super) fn train_denoiser(&self, stage: StageName, watch: &mut Watch<'_>) -> Result<Outcome> {
-        let editing = stage == StageName::Editor;
-        let recipe = if editing { &self.recipe.editor } else { &self.recipe.text_to_image };
+    /// Trains a denoiser with its text encoder, or the spatial layer of the editor as it is.
+    pub(super) fn train_denoiser(
+        &self,
+        stage: StageName,
+        recipe: &DenoiserRecipe,
+        watch: &mut Watch<'_>,
+    ) -> Result<Outcome> {
         let step = self.denoiser_step(stage, recipe)?;
-        let networks: Vec<(&str, &Parameters)> =
-            [(UNET, step.unet.checkpoint()), (TEXT, step.text_encoder.checkpoint())]
-                .into_iter()
-                .filter_map(|(name, checkpoint)| Some((name, checkpoint.trained()?)))
-                .collect();
+        let trained = match &step.spatial {
+            Some(layer) => vec![(SPATIAL, layer.checkpoint(), SPATIAL.to_owned(), STEM)],
+            None => vec![
+                (UNET, step.unet.checkpoint(), part(stage, UNET), STEM),
+                (TEXT, step.text_encoder.checkpoint(), part(stage, TEXT), TEXT_STEM),
+            ],
+        };
+        let networks: Vec<(&str, &Parameters)> = trained
+            .iter()
+            .map(|(name, checkpoint, ..)| (*name, checkpoint.trained().expect("a network in training")))
+            .collect();
         let folder = self.layout.stage(stage.name());
         let mut run = Run::open(&folder, recipe.training, step.seed, &networks, self.options.device)?;
         let outcome = Self::drive(stage, &mut run, watch, |run| step.losses(run))?;
         if outcome == Outcome::Done {
-            let part = |name: &str| format!("{}/{name}", stage.name());
-            self.write_weights(&part(UNET), STEM, &run.flat().averages(UNET))?;
-            self.write_weights(&part(TEXT), TEXT_STEM, &run.flat().averages(TEXT))?;
+            for (name, _, part, stem) in &trained {
+                self.write_weights(part, stem, &run.flat().averages(name))?;
+            }
         }
         Ok(outcome)
     }
 
     fn denoiser_step<'a>(&'a self, stage: StageName, recipe: &'a DenoiserRecipe) -> Result<Step<'a>> {
         let (device, kind, seed) = (self.options.device, self.options.kind, self.seed(stage));
-        let editing = stage == StageName::Editor;
-        let part = |name: &str| format!("{}/{name}", stage.name());
         let tokenizer = self.tokenizer()?;
+        let vae = self.vae()?;
+        let (scale, channels) = (vae.config().scaling_factor, vae.config().latent_channels);
+        drop(vae);
+        // The layer is trained on the editor's networks, which stay as they are.
+        let own = if stage == StageName::Spatial { StageName::Editor } else { stage };
         let text_config = sized(&self.recipe.text_encoder, &tokenizer)?;
-        let text_config = ClipTextConfig::from_file(&self.write_config(&part(TEXT), &text_config)?)?;
+        let text_config = ClipTextConfig::from_file(&self.write_config(&part(own, TEXT), &text_config)?)?;
         let mut unet_config = self.recipe.unet.clone();
-        let scale = self.vae()?.config().scaling_factor;
-        if editing {
-            let channels = self.vae()?.config().latent_channels;
+        if own == StageName::Editor {
             unet_config.insert("in_channels".into(), json!(2 * channels));
         }
-        let unet_config = UNetConfig::from_file(&self.write_config(&part(UNET), &unet_config)?)?;
-        let (unet, text) = if editing {
-            let before = |name: &str, stem: &str| -> Result<Parameters> {
-                let folder = self.layout.part(&format!("{}/{name}", StageName::TextToImage.name()));
-                let checkpoint = Checkpoint::open(&folder, stem, None)?;
-                Ok(Parameters::from_checkpoint(&checkpoint, seed, device, true))
-            };
-            let unet = before(UNET, STEM)?;
-            unet.widen_inputs("conv_in.weight", unet_config.in_channels);
-            (unet, before(TEXT, TEXT_STEM)?)
-        } else {
-            (Parameters::new(seed, device, true), Parameters::new(seed, device, true))
+        let unet_config = UNetConfig::from_file(&self.write_config(&part(own, UNET), &unet_config)?)?;
+        let begin = |from: StageName, name: &str, stem: &str| -> Result<Parameters> {
+            let checkpoint = Checkpoint::open(&self.layout.part(&part(from, name)), stem, None)?;
+            Ok(Parameters::from_checkpoint(&checkpoint, seed, device, stage != StageName::Spatial))
         };
-        let config = self.sampler_config()?;
+        let (unet, text) = match stage {
+            StageName::Editor => {
+                let unet = begin(StageName::TextToImage, UNET, STEM)?;
+                unet.widen_inputs("conv_in.weight", unet_config.in_channels);
+                (unet, begin(StageName::TextToImage, TEXT, TEXT_STEM)?)
+            }
+            StageName::Spatial => (begin(own, UNET, STEM)?, begin(own, TEXT, TEXT_STEM)?),
+            _ => (Parameters::new(seed, device, true), Parameters::new(seed, device, true)),
+        };
+        let spatial = match &self.recipe.spatial {
+            Some(recipe) if stage == StageName::Spatial => {
+                let path = self.write_config(SPATIAL, &recipe.config)?;
+                Some(Layer::new(
+                    &path,
+                    Parameters::new(seed, device, true),
+                    kind,
+                    &unet_config,
+                    self.recipe.size,
+                )?)
+            }
+            _ => None,
+        };
         Ok(Step {
-            editing,
+            editing: own == StageName::Editor,
             recipe,
             seed,
             scale,
             target: self.target()?,
-            table: NoiseTable::new(&config, device)?,
+            table: NoiseTable::new(&self.sampler_config()?, device)?,
             latents: self.latents()?,
             tokenizer,
             unet: UNet::in_training(unet_config, unet, kind)?,
             text_encoder: ClipText::in_training(text_config, text, Kind::Float)?,
+            spatial,
         })
     }
 
@@ -138,11 +173,19 @@ impl Step<'_> {
         drop(draws);
         let ids = Training::ids(&self.tokenizer, rows.iter().map(|row| row.text))?;
         let text = self.text_encoder.forward(&ids, None)?;
+        let spatial = match (&self.spatial, &image) {
+            (Some(layer), Some(image)) => {
+                let texts = rows.iter().map(|row| (!row.dropped.text).then_some(row.text));
+                Some(layer.batch(texts, image, &self.tokenizer, &self.text_encoder)?)
+            }
+            _ => None,
+        };
         let batch = Denoised {
             latents: &latents,
             image: image.as_ref(),
             unchanged: unchanged.as_ref(),
             text: &self.unet.text_kv(&text),
+            spatial: self.spatial.as_ref().map(Layer::network).zip(spatial.as_ref()),
             timesteps: &timesteps,
             noise: &noise,
         };

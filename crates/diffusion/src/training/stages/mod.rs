@@ -6,6 +6,7 @@ mod clip;
 mod denoiser;
 mod encode;
 mod parts;
+mod spatial;
 mod tokenizer;
 
 use std::path::{Path, PathBuf};
@@ -32,14 +33,23 @@ pub enum StageName {
     TextToImage,
     /// The editor.
     Editor,
+    /// The editor's spatial layer.
+    Spatial,
     /// The dual encoder.
     Clip,
 }
 
 impl StageName {
     /// All, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Tokenizer, Self::Vae, Self::Latents, Self::TextToImage, Self::Editor, Self::Clip];
+    pub const ALL: [Self; 7] = [
+        Self::Tokenizer,
+        Self::Vae,
+        Self::Latents,
+        Self::TextToImage,
+        Self::Editor,
+        Self::Spatial,
+        Self::Clip,
+    ];
 
     /// Its name on the command line and in the work folder.
     pub fn name(self) -> &'static str {
@@ -49,6 +59,7 @@ impl StageName {
             Self::Latents => "latents",
             Self::TextToImage => "text-to-image",
             Self::Editor => "editor",
+            Self::Spatial => "spatial",
             Self::Clip => "clip",
         }
     }
@@ -60,6 +71,7 @@ impl StageName {
             Self::Latents => &[Self::Vae],
             Self::TextToImage => &[Self::Tokenizer, Self::Latents],
             Self::Editor => &[Self::Tokenizer, Self::Latents, Self::TextToImage],
+            Self::Spatial => &[Self::Tokenizer, Self::Latents, Self::Editor],
             Self::Clip => &[Self::Tokenizer],
         }
     }
@@ -126,8 +138,12 @@ impl Training {
 
     /// The stages of the recipe, in order.
     pub fn stages(&self) -> impl Iterator<Item = StageName> + use<> {
-        let clip = self.recipe.clip.is_some();
-        StageName::ALL.into_iter().filter(move |stage| clip || *stage != StageName::Clip)
+        let (spatial, clip) = (self.recipe.spatial.is_some(), self.recipe.clip.is_some());
+        StageName::ALL.into_iter().filter(move |stage| match stage {
+            StageName::Spatial => spatial,
+            StageName::Clip => clip,
+            _ => true,
+        })
     }
 
     /// The recipe.
@@ -160,14 +176,25 @@ impl Training {
             StageName::Tokenizer => self.learn_tokenizer(),
             StageName::Vae => self.train_vae(watch),
             StageName::Latents => self.encode_pairs(watch),
-            StageName::TextToImage => self.train_denoiser(stage, watch),
-            StageName::Editor => self.train_denoiser(stage, watch),
+            StageName::TextToImage => self.train_denoiser(stage, &self.recipe.text_to_image, watch),
+            StageName::Editor => self.train_denoiser(stage, &self.recipe.editor, watch),
+            StageName::Spatial => {
+                let recipe = self.recipe.spatial.as_ref().ok_or_else(|| self.no_table(stage))?;
+                self.train_denoiser(stage, &recipe.denoiser(), watch)
+            }
             StageName::Clip => self.train_clip(watch),
         }?;
         if outcome == Outcome::Done {
             write_atomically(&self.done_mark(stage), b"")?;
         }
         Ok(outcome)
+    }
+
+    fn no_table(&self, stage: StageName) -> TrainingError {
+        TrainingError::Recipe {
+            path: self.layout.recipe(),
+            reason: format!("it has no table `{}`", stage.name()),
+        }
     }
 
     fn done_mark(&self, stage: StageName) -> PathBuf {

@@ -42,7 +42,7 @@ fn every_stage_learns_and_the_models_run() {
     let of = |stage| losses.iter().filter(move |(own, _)| *own == stage).map(|(_, loss)| *loss);
     let (first, last) = (of(StageName::Vae).next(), of(StageName::Vae).next_back());
     assert!(last < first.map(|first| first / 2.0), "the autoencoder went from {first:?} to {last:?}");
-    for stage in [StageName::TextToImage, StageName::Editor, StageName::Clip] {
+    for stage in [StageName::TextToImage, StageName::Editor, StageName::Spatial, StageName::Clip] {
         assert_eq!(of(stage).count(), 4, "a line of metrics every 3 of 12 steps");
         assert!(of(stage).all(f64::is_finite));
     }
@@ -58,6 +58,7 @@ fn every_stage_learns_and_the_models_run() {
     let editor = load(StageName::Editor);
     assert_eq!(editor.family(), Family::InstructPix2Pix);
     assert_eq!(editor.native_size(), (16, 16));
+    assert!(editor.spatial().is_some(), "the layer is beside the editor");
     let image = vec![0.0; (3 * SIDE * SIDE) as usize];
     let mut engine = Engine::new(Rc::new(editor), EngineOptions::default());
     let edit = request(Task::Edit { image }, "move the red square to the left");

@@ -9,7 +9,7 @@ use retouch_diffusion::training::StageName;
 
 use crate::args::Dtype;
 
-/// Trains the networks of a recipe: autoencoder, text-to-image model, editor, dual encoder.
+/// Trains the networks of a recipe: autoencoder, text-to-image model, editor, spatial layer, dual encoder.
 #[derive(Args)]
 pub(crate) struct TrainArgs {
     /// The recipe, a TOML file
@@ -20,7 +20,7 @@ pub(crate) struct TrainArgs {
     /// Folder of pairs with an `index.jsonl`, as `retouch scenes render` writes it; scenes are rendered on the way if absent
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
-    /// Last stage to run: tokenizer, vae, latents, text-to-image, editor or clip
+    /// Last stage to run: tokenizer, vae, latents, text-to-image, editor, spatial or clip
     #[arg(long)]
     pub(crate) until: Option<Until>,
     /// Where to write the editor as a model folder, weights as float16
