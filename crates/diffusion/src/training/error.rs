@@ -38,6 +38,9 @@ pub enum TrainingError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is nothing to learn from.
+    #[error("there are no examples to train with")]
+    NoExamples,
     /// Too many examples are unusable.
     #[error("{bad} of {seen} examples are unusable, more than {limit}; the last was {last}")]
     Data {
@@ -84,6 +87,7 @@ impl TrainingError {
             Self::OtherRecipe { .. } => "recipe_changed",
             Self::StageMissing { .. } => "stage_missing",
             Self::State { .. } => "training_state_invalid",
+            Self::NoExamples => "training_data_empty",
             Self::Data { .. } => "training_data_unusable",
             Self::Diverged { .. } => "training_diverged",
             Self::File { .. } => "file_inaccessible",

@@ -1,6 +1,7 @@
 //! Where examples come from, and their way to the training: made ahead by other threads, in order.
 
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -45,12 +46,21 @@ pub trait Examples: Send + Sync {
     fn get(&self, index: u64) -> Result<Example, String>;
 }
 
-/// Unusable examples in a thousand that are left out before a training fails, beside the first ten.
+/// Unusable examples in a thousand that are replaced before a training fails, beside the first ten.
 const TOLERATED_PER_MILLE: u64 = 10;
+/// Examples that are tried in an unusable one's place.
+const SUBSTITUTES: u64 = 8;
+/// Distance between an example and its substitutes: a prime far above a batch.
+const STRIDE: u64 = 1_000_003;
+/// Examples that a thread makes ahead.
+const DEPTH: usize = 16;
 
-/// Examples in the order of their numbers, made ahead by a few threads. Unusable ones are left out and counted.
+/// Examples in the order of their numbers, made ahead by a few threads.
+///
+/// An unusable one is counted, and another stands in its place, which its number decides: every number has its example,
+/// wherever a training begins.
 pub(super) struct Ahead {
-    lanes: Vec<Receiver<(u64, Result<Example, String>)>>,
+    lanes: Vec<Receiver<Made>>,
     next: usize,
     /// Examples asked for so far.
     seen: u64,
@@ -58,12 +68,17 @@ pub(super) struct Ahead {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Examples that a thread makes ahead.
-const DEPTH: usize = 16;
+/// What became of one number.
+struct Made {
+    /// Unusable examples, and why.
+    refused: Vec<String>,
+    example: Option<Example>,
+}
 
 impl Ahead {
     /// Numbers `range`, counted round where there are fewer examples.
     pub(super) fn new(examples: &Arc<dyn Examples>, range: Range<u64>, threads: usize) -> Self {
+        let threads = threads.max(1);
         let start = |lane: usize| {
             let (sender, receiver) = sync_channel(DEPTH);
             let (examples, range) = (examples.clone(), range.clone());
@@ -75,29 +90,22 @@ impl Ahead {
         Self { lanes, next: 0, seen: 0, bad: 0, threads }
     }
 
-    /// The next usable example with its number; `None` at the end of the range.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, Example)>> {
-        loop {
-            // At the end of the range a lane closes; the others have nothing before their own end either.
-            let Ok((number, example)) = self.lanes[self.next].recv() else { return Ok(None) };
-            self.next = (self.next + 1) % self.lanes.len();
-            self.seen += 1;
-            match example {
-                Ok(example) => return Ok(Some((number, example))),
-                Err(reason) => self.refuse(number, reason)?,
-            }
+    /// The next example; `None` at the end of the range.
+    pub(super) fn next(&mut self) -> Result<Option<Example>> {
+        // At the end of the range a lane closes; the others have nothing before their own end either.
+        let Ok(made) = self.lanes[self.next].recv() else { return Ok(None) };
+        self.next = (self.next + 1) % self.lanes.len();
+        self.seen += 1;
+        for reason in &made.refused {
+            tracing::warn!(%reason, "an example is unusable; another stands in its place");
         }
-    }
-
-    fn refuse(&mut self, number: u64, reason: String) -> Result<()> {
-        tracing::warn!(example = number, %reason, "an example is unusable and left out");
-        self.bad += 1;
-        let (bad, limit) = (self.bad, 10 + self.seen * TOLERATED_PER_MILLE / 1000);
-        if bad > limit {
-            let last = format!("example {number}: {reason}");
-            return Err(TrainingError::Data { bad, seen: self.seen, limit, last });
+        self.bad += made.refused.len() as u64;
+        let limit = 10 + self.seen * TOLERATED_PER_MILLE / 1000;
+        if self.bad > limit || made.example.is_none() {
+            let last = made.refused.last().cloned().unwrap_or_default();
+            return Err(TrainingError::Data { bad: self.bad, seen: self.seen, limit, last });
         }
-        Ok(())
+        Ok(made.example)
     }
 }
 
@@ -109,16 +117,25 @@ impl Drop for Ahead {
     }
 }
 
-fn fill(
-    examples: &dyn Examples,
-    numbers: impl Iterator<Item = u64>,
-    sender: &SyncSender<(u64, Result<Example, String>)>,
-) {
+fn fill(examples: &dyn Examples, numbers: impl Iterator<Item = u64>, sender: &SyncSender<Made>) {
     for number in numbers {
-        let index = examples.len().map_or(number, |len| number % len.max(1));
-        let example = examples.get(index);
-        if sender.send((number, example)).is_err() {
+        if sender.send(make(examples, number)).is_err() {
             return;
         }
     }
+}
+
+fn make(examples: &dyn Examples, number: u64) -> Made {
+    let mut refused = Vec::new();
+    for substitute in 0..=SUBSTITUTES {
+        let index = number.wrapping_add(substitute * STRIDE);
+        let index = examples.len().map_or(index, |len| index % len.max(1));
+        // A mistake in a decoder or renderer is one example's, not the training's.
+        let made = std::panic::catch_unwind(AssertUnwindSafe(|| examples.get(index)));
+        match made.unwrap_or_else(|_| Err("making it panicked".into())) {
+            Ok(example) => return Made { refused, example: Some(example) },
+            Err(reason) => refused.push(format!("example {index}: {reason}")),
+        }
+    }
+    Made { refused, example: None }
 }

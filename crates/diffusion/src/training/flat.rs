@@ -96,15 +96,6 @@ impl Flat {
         })
     }
 
-    /// Puts the average in the networks' place while `f` runs.
-    pub fn with_average<T>(&mut self, f: impl FnOnce() -> T) -> T {
-        let current = self.values.copy();
-        tch::no_grad(|| self.values.copy_(&self.average));
-        let result = f();
-        tch::no_grad(|| self.values.copy_(&current));
-        result
-    }
-
     /// The averages of `network` by the names that its checkpoint uses.
     pub fn averages(&self, network: &str) -> Vec<(String, Tensor)> {
         self.named(network, &self.average)

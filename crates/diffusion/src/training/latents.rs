@@ -62,7 +62,7 @@ impl Latents {
             if !path.is_file() {
                 let mut ahead = Ahead::new(examples, start..end, threads);
                 let mut writer = ShardWriter::default();
-                while let Some((_, example)) = ahead.next()? {
+                while let Some(example) = ahead.next()? {
                     writer.add(example, vae)?;
                 }
                 writer.finish(&path, vae)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::{Result, TrainingError};
-use super::objective::{AutoencoderLoss, DenoiserLoss, Dropout};
+use super::objective::{AutoencoderLoss, DenoiserLoss, Dropout, Target};
 use super::run::Stage;
 
 /// A recipe. The tables of networks hold the fields of their `config.json`, as they are written into the model folder.
@@ -160,7 +160,52 @@ impl Recipe {
         if !(16..=1024).contains(&self.size) || self.latents.pairs == 0 || self.tokenizer.examples == 0 {
             return Err("size is 16 to 1024 pixels; latents.pairs and tokenizer.examples at least 1".into());
         }
+        self.check_fit()
+    }
+
+    /// Refuses parts that do not fit each other: known now, not after hours.
+    fn check_fit(&self) -> Result<(), String> {
+        let number = |table: &Map<String, Value>, field: &str, default: i64| {
+            table.get(field).map_or(Some(default), Value::as_i64)
+        };
+        let levels = |table: &Map<String, Value>| {
+            table.get("block_out_channels").and_then(Value::as_array).map_or(1, Vec::len).min(8) as u32
+        };
+        let (vae, unet) = (&self.vae.config, &self.unet);
+        let multiple = 1 << (levels(vae) - 1 + levels(unet) - 1);
+        if !self.size.is_multiple_of(multiple) {
+            return Err(format!(
+                "size is {}: use a multiple of {multiple}, which vae and unet divide",
+                self.size
+            ));
+        }
+        let latent = number(vae, "latent_channels", 4);
+        for field in ["in_channels", "out_channels"] {
+            if number(unet, field, 4) != latent {
+                return Err(format!("unet.{field} is not the number of vae.config.latent_channels"));
+            }
+        }
+        if number(unet, "cross_attention_dim", 1280) != number(&self.text_encoder, "hidden_size", 512) {
+            return Err("unet.cross_attention_dim is not text_encoder.hidden_size".into());
+        }
+        let named = self.scheduler.get("prediction_type").cloned().unwrap_or("epsilon".into());
+        let Ok(target) = serde_json::from_value::<Target>(named.clone()) else {
+            return Err(format!("scheduler.prediction_type is {named}: use \"epsilon\" or \"v_prediction\""));
+        };
+        let no_signal = self.scheduler.get("rescale_betas_zero_snr") == Some(&Value::Bool(true));
+        if no_signal && target == Target::Epsilon {
+            let why = "noise tells nothing of the image where no signal is left";
+            return Err(format!(
+                "scheduler.rescale_betas_zero_snr needs prediction_type \"v_prediction\": {why}"
+            ));
+        }
         Ok(())
+    }
+
+    /// What the denoisers are trained to predict.
+    pub(super) fn target(&self) -> Target {
+        let named = self.scheduler.get("prediction_type").cloned().unwrap_or(Value::Null);
+        serde_json::from_value(named).unwrap_or(Target::Epsilon)
     }
 }
 

@@ -50,11 +50,24 @@ pub(super) fn save(folder: &Path, flat: &Flat, optimizer: &AdamW, step: u64) -> 
     Ok(path)
 }
 
-/// Puts `flat` and `optimizer` where the newest state in `folder` left off; the number of steps done, 0 without a state.
+/// Puts `flat` and `optimizer` where the newest usable state in `folder` left off; the number of steps done, 0 without a
+/// state.
 pub(super) fn resume(folder: &Path, flat: &mut Flat, optimizer: &mut AdamW) -> Result<u64> {
-    let Some(path) = states(folder)?.pop() else { return Ok(0) };
-    let bad = |reason: String| TrainingError::State { path: path.clone(), reason };
-    let data = std::fs::read(&path).map_err(|e| TrainingError::read(&path, e))?;
+    let mut states = states(folder)?;
+    loop {
+        let Some(path) = states.pop() else { return Ok(0) };
+        match read(&path, flat, optimizer) {
+            Err(error @ TrainingError::State { .. }) if !states.is_empty() => {
+                tracing::warn!(%error, "going on from the state before");
+            }
+            result => return result,
+        }
+    }
+}
+
+fn read(path: &Path, flat: &mut Flat, optimizer: &mut AdamW) -> Result<u64> {
+    let bad = |reason: String| TrainingError::State { path: path.to_owned(), reason };
+    let data = std::fs::read(path).map_err(|e| TrainingError::read(path, e))?;
     let (_, metadata) = SafeTensors::read_metadata(&data).map_err(|e| bad(e.to_string()))?;
     let note =
         metadata.metadata().as_ref().and_then(|m| m.get(NOTE)).ok_or_else(|| bad("it has no note".into()))?;

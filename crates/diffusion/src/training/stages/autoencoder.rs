@@ -35,8 +35,7 @@ impl Training {
         let outcome = Self::drive(StageName::Vae, &mut run, watch, |run| {
             let mut pictures: Vec<Picture> = Vec::new();
             for _ in 0..examples {
-                // Unusable examples at the very end may leave a last batch small.
-                let Some((_, example)) = ahead.next()? else { break };
+                let Some(example) = ahead.next()? else { break };
                 pictures.extend([example.before, example.after]);
             }
             let images = stack(pictures.iter());

@@ -47,7 +47,7 @@ impl Training {
         let outcome = Self::drive(StageName::Clip, &mut run, watch, |_| {
             let mut rows: Vec<(Picture, String)> = Vec::new();
             for _ in 0..examples {
-                let Some((_, example)) = ahead.next()? else { break };
+                let Some(example) = ahead.next()? else { break };
                 rows.extend([
                     (example.before, example.caption_before),
                     (example.after, example.caption_after),

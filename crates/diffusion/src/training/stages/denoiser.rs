@@ -1,5 +1,7 @@
 //! The stages of the two denoisers. Each is trained together with its text encoder.
 
+use std::cell::RefCell;
+
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +17,7 @@ use crate::models::clip::{ClipText, ClipTextConfig};
 use crate::models::unet::{UNet, UNetConfig};
 use crate::samplers::{NoiseTable, SamplerConfig};
 use crate::tokenizer::Tokenizer;
-use crate::training::error::{Result, TrainingError};
+use crate::training::error::Result;
 use crate::training::latents::{Latents, Side};
 use crate::training::objective::{Denoised, Dropped, Target, denoiser};
 use crate::training::recipe::DenoiserRecipe;
@@ -43,6 +45,7 @@ struct Step<'a> {
     text_encoder: ClipText,
     /// The spatial layer, where it is what is trained.
     spatial: Option<Layer>,
+    epoch: RefCell<Epoch>,
 }
 
 /// One row of a batch.
@@ -135,26 +138,19 @@ impl Training {
             recipe,
             seed,
             scale,
-            target: self.target()?,
+            target: self.recipe.target(),
             table: NoiseTable::new(&self.sampler_config()?, device)?,
             latents: self.latents()?,
             tokenizer,
             unet: UNet::in_training(unet_config, unet, kind)?,
             text_encoder: ClipText::in_training(text_config, text, Kind::Float)?,
             spatial,
+            epoch: RefCell::default(),
         })
     }
 
     fn sampler_config(&self) -> Result<SamplerConfig> {
         Ok(SamplerConfig::from_json(&Value::Object(self.recipe.scheduler.clone()).to_string())?)
-    }
-
-    fn target(&self) -> Result<Target> {
-        let named = self.recipe.scheduler.get("prediction_type").cloned().unwrap_or(json!("epsilon"));
-        serde_json::from_value(named.clone()).map_err(|_| TrainingError::Recipe {
-            path: self.layout.recipe(),
-            reason: format!("scheduler.prediction_type is {named}: use epsilon or v_prediction"),
-        })
     }
 }
 
@@ -195,22 +191,22 @@ impl Step<'_> {
     /// The pairs of a step: every pair once before any comes again, in an order of the epoch's own.
     fn rows(&self, step: u64, draws: &mut Draws) -> Vec<Row<'_>> {
         let (batch, pairs) = (self.recipe.training.batch, self.latents.len() as u64);
-        let mut order = Epoch::default();
+        let mut order = self.epoch.borrow_mut();
         let row = |i: u64| {
             let place = step * batch + i;
             let pair = order.at(self.seed, place / pairs, (place % pairs) as usize, pairs as usize);
             let texts = self.latents.texts(pair);
-            let mut dropped = self.recipe.dropout.draw(&mut draws.rng);
             let side = if self.editing || draws.rng.random() { Side::After } else { Side::Before };
             let text = match (self.editing, side) {
                 (true, _) => &texts.instruction,
                 (false, Side::Before) => &texts.before,
                 (false, Side::After) => &texts.after,
             };
-            if !self.editing {
-                // Text alone, as often as the recipe says.
-                dropped = Dropped { text: draws.rng.random_bool(self.recipe.dropout.0), image: false };
-            }
+            let dropped = if self.editing {
+                self.recipe.dropout.draw(&mut draws.rng)
+            } else {
+                Dropped { text: draws.rng.random_bool(self.recipe.dropout.0), image: false }
+            };
             Row { pair: pair as i64, side, text: if dropped.text { "" } else { text }, dropped }
         };
         (0..batch).map(row).collect()

@@ -19,6 +19,7 @@ use super::examples::Examples;
 use super::recipe::{Layout, Recipe};
 use super::run::{Report, Run};
 use super::state::write_atomically;
+use crate::error::contain;
 
 /// A stage by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +125,9 @@ impl Training {
         examples: Arc<dyn Examples>,
     ) -> Result<Self> {
         crate::error::quiet_panics();
+        if examples.is_empty() {
+            return Err(TrainingError::NoExamples);
+        }
         let layout = Layout(folder.to_owned());
         std::fs::create_dir_all(folder).map_err(|e| TrainingError::write(folder, e))?;
         let (path, text) = (layout.recipe(), format!("{:#}\n", serde_json::json!(recipe)));
@@ -214,7 +218,8 @@ impl Training {
         mut step: impl FnMut(&Run) -> Result<super::run::Losses>,
     ) -> Result<Outcome> {
         while !run.finished() {
-            let losses = step(run)?;
+            // Memory runs out in a forward pass first.
+            let losses = contain("a training step", || Ok(step(run)))??;
             let report = run.advance(losses)?;
             if watch(stage, &report) == Err(Stop) {
                 run.save()?;

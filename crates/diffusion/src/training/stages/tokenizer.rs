@@ -16,7 +16,7 @@ impl Training {
         let recipe = &self.recipe.tokenizer;
         let mut ahead = Ahead::new(&self.examples, 0..recipe.examples, self.options.example_threads);
         let mut texts = Vec::new();
-        while let Some((_, example)) = ahead.next()? {
+        while let Some(example) = ahead.next()? {
             texts.extend([example.instruction, example.caption_before, example.caption_after]);
         }
         let scratch = self.layout.stage(StageName::Tokenizer.name());

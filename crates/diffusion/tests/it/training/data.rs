@@ -8,8 +8,8 @@ use tempfile::tempdir;
 use super::{Squares, options, recipe};
 
 /// Squares, of which every `every`th is broken.
-struct Broken {
-    every: u64,
+pub(super) struct Broken {
+    pub(super) every: u64,
 }
 
 impl Examples for Broken {
@@ -57,6 +57,12 @@ fn a_recipe_is_read_strictly() {
     assert!(refuse("seed = 7", "sede = 7").contains("unknown field `sede`"));
     assert!(refuse("dropout = 0.05", "dropout = 0.5").contains("editor.dropout is 0.5"));
     assert!(refuse("steps = 40", "steps = 0").contains("vae.training: steps"));
+    assert!(refuse("size = 16\n", "size = 18\n").contains("use a multiple of 4"));
+    assert!(refuse("latent_channels = 4", "latent_channels = 8").contains("unet.in_channels"));
+    assert!(refuse("cross_attention_dim = 16", "cross_attention_dim = 8").contains("hidden_size"));
+    assert!(refuse("\"v_prediction\"", "\"sample\"").contains("prediction_type is \"sample\""));
+    let no_signal = "\"epsilon\"\nrescale_betas_zero_snr = true";
+    assert!(refuse("\"v_prediction\"", no_signal).contains("needs prediction_type"));
     assert!(refuse("learning_rate = 5e-3", "learning_rate = -1").contains("vae.training.optimizer"));
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use retouch_diffusion::training::{Outcome, StageName, Training};
 use tempfile::tempdir;
 
+use super::data::Broken;
 use super::{Squares, finish, open, options, recipe, stop_after};
 
 /// The bytes of all finished parts and latents.
@@ -46,6 +47,44 @@ fn an_interrupted_training_ends_with_the_same_bytes() {
     let different: Vec<_> =
         whole.iter().filter(|(name, bytes)| parts[*name] != **bytes).map(|(n, _)| n).collect();
     assert!(different.is_empty(), "{different:?} differ");
+}
+
+#[test]
+fn unusable_examples_change_nothing_of_that() {
+    let folders = [tempdir().expect("writable"), tempdir().expect("writable")];
+    let open = |folder: &Path| {
+        let recipe = recipe(folder, &[]).expect("a usable recipe");
+        Training::open(recipe, &folder.join("work"), options(), Arc::new(Broken { every: 16 }))
+            .expect("a new folder")
+    };
+    for (folder, stops) in folders.iter().zip([false, true]) {
+        open(folder.path()).run(StageName::Tokenizer, &mut |_, _| Ok(())).expect("no failure");
+        if stops {
+            open(folder.path()).run(StageName::Vae, &mut stop_after(17)).expect("no failure");
+        }
+        let outcome = open(folder.path()).run(StageName::Vae, &mut |_, _| Ok(())).expect("no failure");
+        assert_eq!(outcome, Outcome::Done);
+    }
+    let [whole, stopped] = folders.map(|folder| results(folder.path()));
+    assert!(!whole.is_empty() && whole == stopped);
+}
+
+#[test]
+fn a_damaged_newest_state_costs_the_steps_since_the_one_before() {
+    let folder = tempdir().expect("writable");
+    let training = open(folder.path());
+    training.run(StageName::Tokenizer, &mut |_, _| Ok(())).expect("no failure");
+    training.run(StageName::Vae, &mut stop_after(13)).expect("no failure");
+    let state = folder.path().join("work/stages/vae/state-00000013.safetensors");
+    std::fs::write(&state, b"damaged").expect("writable");
+    let mut first = None;
+    training
+        .run(StageName::Vae, &mut |_, report| {
+            first.get_or_insert(report.step);
+            Ok(())
+        })
+        .expect("no failure");
+    assert_eq!(first, Some(11));
 }
 
 #[test]

@@ -28,12 +28,11 @@ struct Entry {
     /// Path of the image after.
     after: PathBuf,
     instruction: String,
-    #[serde(default)]
     captions: Captions,
 }
 
 /// What the images show.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Deserialize)]
 struct Captions {
     before: String,
     after: String,

@@ -17,6 +17,7 @@ use serde_json::json;
 pub(crate) use args::TrainArgs;
 
 use self::args::Until;
+use crate::args::Dtype;
 use crate::failure::{Blame, Failure};
 use crate::report::print;
 
@@ -30,6 +31,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
         kind: args.dtype.kind(),
         example_threads: usize::from(args.example_threads),
     };
+    if matches!(args.dtype, Dtype::F16) {
+        let message = "small gradients vanish in float16: use --dtype bf16 or f32";
+        return Err(Failure::new(Blame::Parameters, "parameter_invalid", message.into()));
+    }
     let recipe = Recipe::read(&args.recipe)?;
     let examples: Arc<dyn Examples> = match &args.data {
         Some(folder) => Arc::new(folder::Folder::open(folder, recipe.size)?),
@@ -44,7 +49,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
             return Err(Failure::new(Blame::Engine, "training_stopped", message));
         }
         if args.until == Some(Until(stage)) {
-            return Ok(());
+            break;
         }
     }
     let wanted = [
