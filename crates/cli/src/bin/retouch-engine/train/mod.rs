@@ -136,9 +136,10 @@ impl From<TrainingError> for Failure {
             TrainingError::Recipe { .. }
             | TrainingError::OtherRecipe { .. }
             | TrainingError::StageMissing { .. } => Blame::Parameters,
-            TrainingError::State { .. } | TrainingError::Data { .. } | TrainingError::File { .. } => {
-                Blame::File
-            }
+            TrainingError::State { .. }
+            | TrainingError::Data { .. }
+            | TrainingError::NoExamples
+            | TrainingError::File { .. } => Blame::File,
             TrainingError::Diverged { .. } => Blame::Engine,
         };
         Self::new(blame, error.code(), crate::failure::chain(&error))
