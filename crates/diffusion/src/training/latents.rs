@@ -11,6 +11,7 @@ use super::error::{Result, TrainingError};
 use super::examples::{Ahead, Example, Examples, Picture};
 use super::state::write_atomically;
 use crate::error::contain;
+use crate::floats::half_bytes;
 use crate::models::vae::{Posterior, Vae};
 
 /// Pairs in a file.
@@ -154,14 +155,7 @@ impl ShardWriter {
 
     fn finish(mut self, path: &Path, vae: &Vae) -> Result<()> {
         self.encode(vae)?;
-        let halves = |parts: Vec<Tensor>| {
-            let all = Tensor::cat(&parts, 0).contiguous();
-            let shape: Vec<usize> = all.size().iter().map(|&d| d as usize).collect();
-            let mut bytes = vec![0u8; all.numel() * 2];
-            let count = all.numel();
-            all.view([-1]).copy_data_u8(&mut bytes, count);
-            (shape, bytes)
-        };
+        let halves = |parts: Vec<Tensor>| half_bytes(&Tensor::cat(&parts, 0));
         let tensors: Vec<_> = TENSORS.into_iter().zip(self.parts.map(halves)).collect();
         let views = tensors.iter().map(|(name, (shape, bytes))| {
             (*name, TensorView::new(Dtype::F16, shape.clone(), bytes).expect("float16 bytes of that shape"))

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
-use tch::{Kind, Tensor};
 
 use super::autoencoder::{PART, STEM};
 use super::denoiser::SPATIAL;
 use super::{StageName, Training, clip};
 use crate::checkpoint::Checkpoint;
+use crate::floats::half_bytes;
 use crate::training::error::{Result, TrainingError};
 use crate::training::state::write_atomically;
 
@@ -104,14 +104,7 @@ fn write_new(output: &Path, name: &str, bytes: &[u8]) -> Result<()> {
 
 /// A checkpoint as a float16 safetensors file.
 fn halved(checkpoint: &Checkpoint) -> Vec<u8> {
-    let half = |tensor: Tensor| {
-        let tensor = tensor.to_kind(Kind::Half).contiguous();
-        let mut bytes = vec![0u8; tensor.numel() * 2];
-        let count = tensor.numel();
-        tensor.view([-1]).copy_data_u8(&mut bytes, count);
-        (tensor.size().iter().map(|&d| d as usize).collect::<Vec<_>>(), bytes)
-    };
-    let tensors: Vec<_> = checkpoint.tensors().map(|(name, tensor)| (name, half(tensor))).collect();
+    let tensors: Vec<_> = checkpoint.tensors().map(|(name, tensor)| (name, half_bytes(&tensor))).collect();
     let views = tensors.iter().map(|(name, (shape, bytes))| {
         (
             name.as_str(),
