@@ -52,7 +52,7 @@ pub use self::referent::{Ordinal, Quantity, Referent, Relation, Relative, Side, 
 pub use self::region::{FractionBox, Region};
 pub use self::term::{MAX_TERM_CHARS, Term};
 pub use self::words::{normalise, unaccented};
-pub use self::write::write;
+pub use self::write::{count, name, write};
 
 use serde::{Deserialize, Serialize};
 

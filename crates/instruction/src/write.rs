@@ -7,7 +7,7 @@ use rand::RngCore;
 
 use crate::phrases::PhraseSet;
 use crate::words::unaccented;
-use crate::{Intent, Language};
+use crate::{Intent, Language, Referent};
 
 /// One edit in this many is wrapped in words such as "please".
 const WRAPPED: usize = 5;
@@ -36,6 +36,26 @@ pub fn write(intents: &[Intent], set: PhraseSet, language: Language, rng: &mut d
     if !intents.is_empty() && writer.below(WRAPPED) == 0 {
         text = writer.fill("wrap", &[("edit", text)]);
     }
+    in_letters_of(language, text)
+}
+
+/// What is there, by its name: "the red ball on the left", "cả hai quả bóng". For sentences of one's own.
+pub fn name(referent: &Referent, set: PhraseSet, language: Language, rng: &mut dyn RngCore) -> String {
+    in_letters_of(language, Writer { set, language, rng }.named(referent))
+}
+
+/// What is new, by its number and name: "a red ball", "hai quả bóng". For sentences of one's own.
+pub fn count(
+    object: &Referent,
+    count: u32,
+    set: PhraseSet,
+    language: Language,
+    rng: &mut dyn RngCore,
+) -> String {
+    in_letters_of(language, Writer { set, language, rng }.counted(object, count))
+}
+
+fn in_letters_of(language: Language, text: String) -> String {
     match language {
         Language::VietnameseUnaccented => unaccented(&text),
         Language::English | Language::Vietnamese => text,

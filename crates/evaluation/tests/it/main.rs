@@ -1,0 +1,4 @@
+//! The suite, as other crates use it.
+
+#[cfg(test)]
+mod suite;
