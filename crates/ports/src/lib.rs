@@ -2,7 +2,10 @@
 
 pub mod blob;
 pub mod clock;
+pub mod dispatcher;
 pub mod error;
+pub mod failpoint;
+pub mod files;
 pub mod ids;
 pub mod live;
 pub mod queue;
@@ -11,6 +14,7 @@ pub mod store;
 
 pub use blob::{BlobKey, BlobStore, ByteStream};
 pub use clock::{Clock, SystemClock};
+pub use dispatcher::{DispatchRules, Dispatcher};
 pub use error::{PortError, PortErrorKind};
 pub use ids::{Ids, SystemIds};
 pub use live::Live;

@@ -46,10 +46,17 @@ pub enum Outcome {
 /// Runs jobs of the kinds that it knows; a job of another kind or version fails by name.
 #[async_trait]
 pub trait Executor: Send + Sync {
-    /// Runs one job. Many run at a time; how many share the device is the executor's to decide.
+    /// Runs one job. Many run at a time; how many share the device is the executor's to decide, but a job that is
+    /// [`alone`](Claimed::alone) shares it with nobody. [`RunHandle::enter_device`] comes before a job is on the device.
     ///
     /// The call is dropped where the run is lost, or where it does not answer to a [`Stop`](crate::run::Stop) in time.
     async fn run(&self, job: &Claimed, handle: &RunHandle) -> Outcome;
+
+    /// Comes back when the device is beyond repair. The worker then stops at once and leaves its runs as a crash would, for
+    /// the process to exit.
+    async fn broken(&self) {
+        std::future::pending().await
+    }
 
     /// The end of a run is on record: the job is in this state now. Not told of runs that were lost.
     fn recorded(&self, _run: Fence, _state: JobState) {}

@@ -1,10 +1,11 @@
 //! A run as its executor sees it: how far it is, and whether it is to stop.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use retouch_domain::Band;
 use retouch_ports::store::Fence;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Why a run is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct RunHandle {
     progress: AtomicU64,
     stop: watch::Sender<Option<Stop>>,
     device: watch::Sender<Device>,
+    /// Told when the run asks for the device.
+    beat: Arc<Notify>,
 }
 
 /// How far a run's way onto the device is.
@@ -39,11 +42,11 @@ enum Device {
 }
 
 impl RunHandle {
-    /// The handle of a run that was just claimed from this band.
-    pub fn new(fence: Fence, band: Band) -> Self {
+    /// The handle of a run that was just claimed from this band; `beat` asks for a heartbeat at once.
+    pub fn new(fence: Fence, band: Band, beat: Arc<Notify>) -> Self {
         let (stop, _) = watch::channel(None);
         let (device, _) = watch::channel(Device::Away);
-        Self { fence, band, progress: AtomicU64::new(0), stop, device }
+        Self { fence, band, progress: AtomicU64::new(0), stop, device, beat }
     }
 
     /// The run.
@@ -75,15 +78,15 @@ impl RunHandle {
 
     /// Waits until the run is to stop.
     pub async fn stopped(&self) -> Stop {
+        self.stopped_for_more_than(None).await
+    }
+
+    /// Waits until the run is to stop for another reason than this one.
+    pub(crate) async fn stopped_for_more_than(&self, known: Option<Stop>) -> Stop {
         let mut stop = self.stop.subscribe();
-        loop {
-            if let Some(stop) = *stop.borrow_and_update() {
-                return stop;
-            }
-            if stop.changed().await.is_err() {
-                return Stop::Lost;
-            }
-        }
+        // The sender is this handle's own: it outlives the wait.
+        let told = stop.wait_for(|stop| *stop != known).await;
+        told.ok().and_then(|stop| *stop).unwrap_or(Stop::Lost)
     }
 
     /// Tells the run to stop. A stronger reason replaces a weaker one.
@@ -104,13 +107,9 @@ impl RunHandle {
     /// Why the run is to stop instead.
     pub async fn enter_device(&self) -> Result<(), Stop> {
         let mut device = self.device.subscribe();
-        self.device.send_if_modified(|device| {
-            let ask = *device == Device::Away;
-            if ask {
-                *device = Device::Asked;
-            }
-            ask
-        });
+        if self.device.send_if_modified(|device| replace(device, Device::Away, Device::Asked)) {
+            self.beat.notify_one();
+        }
         loop {
             if let Some(stop) = self.stop() {
                 return Err(stop);
@@ -124,6 +123,29 @@ impl RunHandle {
             }
         }
     }
+
+    /// Whether the run is on the device or about to be, as heartbeats record it.
+    pub(crate) fn on_device(&self) -> bool {
+        *self.device.borrow() != Device::Away
+    }
+
+    /// Whether [`Self::enter_device`] waits.
+    pub(crate) fn asks_for_device(&self) -> bool {
+        *self.device.borrow() == Device::Asked
+    }
+
+    /// What [`Self::enter_device`] waits for.
+    pub(crate) fn device_recorded(&self) {
+        self.device.send_if_modified(|device| replace(device, Device::Asked, Device::Recorded));
+    }
+}
+
+fn replace(device: &mut Device, from: Device, to: Device) -> bool {
+    let found = *device == from;
+    if found {
+        *device = to;
+    }
+    found
 }
 
 const fn rank(stop: Stop) -> u8 {

@@ -1,0 +1,34 @@
+//! Where the files of jobs stand in the blob store.
+
+use retouch_domain::{BatchId, TenantId};
+
+use crate::store::Fence;
+
+/// What the keys of everything of a batch begin with.
+pub fn batch_folder(tenant: TenantId, batch: BatchId) -> String {
+    format!("jobs/{tenant}/{batch}/")
+}
+
+/// What the keys of everything that a run writes begin with: no other run of the job writes there.
+pub fn run_folder(tenant: TenantId, batch: BatchId, run: Fence) -> String {
+    format!("{}{}/{}/", batch_folder(tenant, batch), run.job, run.epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use retouch_domain::JobId;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::BlobKey;
+
+    #[test]
+    fn a_run_has_a_folder_of_its_own_within_its_batch() {
+        let id = Uuid::from_u128(7);
+        let folder =
+            |epoch| run_folder(TenantId::new(id), BatchId::new(id), Fence { job: JobId::new(id), epoch });
+        assert!(folder(1).starts_with(&batch_folder(TenantId::new(id), BatchId::new(id))));
+        assert!(!folder(10).starts_with(&folder(1)));
+        assert!(format!("{}result.png", folder(1)).parse::<BlobKey>().is_ok());
+    }
+}
