@@ -32,7 +32,8 @@ const ARROWS: &[(&str, Uses)] = &[
     ("retouch-telemetry", Only(&[])),
     // Adapters see the ports and never each other.
     ("retouch-blob-s3", ADAPTER),
-    ("retouch-fetch", ADAPTER),
+    // Knows an image by its first bytes.
+    ("retouch-fetch", Only(&["retouch-domain", "retouch-imaging", "retouch-ports"])),
     ("retouch-live-redis", ADAPTER),
     ("retouch-local", ADAPTER),
     ("retouch-queue-rabbitmq", ADAPTER),
