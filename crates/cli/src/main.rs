@@ -1,5 +1,6 @@
 //! `retouch`: the command line. It never loads LibTorch; engine commands run in the sibling `retouch-engine`.
 
+mod evaluate;
 mod failure;
 mod scenes;
 
@@ -31,6 +32,9 @@ enum Cli {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// How well a model edits: `retouch evaluate spatial --model models/retouch-scenes --output results`
+    #[command(subcommand)]
+    Evaluate(evaluate::Evaluate),
     /// Edit pairs of rendered scenes, with the truth about them: `retouch scenes preview --output sheet.png`
     #[command(subcommand)]
     Scenes(scenes::Scenes),
@@ -41,6 +45,11 @@ fn main() -> ExitCode {
         Cli::Engine { arguments } => engine(&arguments),
         Cli::Train { mut arguments } => {
             arguments.insert(0, "train".into());
+            engine(&arguments)
+        }
+        Cli::Evaluate(evaluate::Evaluate::Detector(args)) => evaluate::detector(&args),
+        Cli::Evaluate(evaluate::Evaluate::Spatial { mut arguments }) => {
+            arguments.insert(0, "evaluate".into());
             engine(&arguments)
         }
         Cli::Scenes(command) => scenes::run(&command),

@@ -25,6 +25,21 @@ pub enum SuiteError {
         level: Level,
     },
 
+    /// A result of another size than the suite's images.
+    #[error(
+        "the result of case {case} has {width}x{height} pixels, results of this suite have {size}x{size}"
+    )]
+    ImageSize {
+        /// The case.
+        case: u32,
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+        /// Of the suite.
+        size: u32,
+    },
+
     /// A scene of a case that cannot be rendered.
     #[error("a scene of case {case} cannot be rendered")]
     Scene {
@@ -42,6 +57,7 @@ impl SuiteError {
         match self {
             Self::Spec { .. } => "suite_file_invalid",
             Self::Exhausted { .. } => "suite_exhausted",
+            Self::ImageSize { .. } => "result_size_invalid",
             Self::Scene { source, .. } => source.code(),
         }
     }

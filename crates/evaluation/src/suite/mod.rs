@@ -113,6 +113,19 @@ impl Suite {
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
+    /// The cases of a level, or of all, and of these at most so many, evenly spread.
+    pub fn some(&self, level: Option<Level>, limit: Option<usize>) -> Vec<&Case> {
+        let of = self.cases.iter().filter(|case| level.is_none_or(|level| case.level == level));
+        let all: Vec<&Case> = of.collect();
+        let count = limit.unwrap_or(all.len()).min(all.len());
+        // One from each of as many equal parts, now here, now there in it: wordings and languages alternate.
+        let part = |at: usize| {
+            let (first, end) = (at * all.len() / count, (at + 1) * all.len() / count);
+            first + (at as u32).wrapping_mul(2_654_435_761).rotate_left(8) as usize % (end - first)
+        };
+        (0..count).map(|at| all[part(at)]).collect()
+    }
+
     /// The digest that the file of the suite states.
     pub fn frozen_digest(&self) -> &str {
         &self.frozen
