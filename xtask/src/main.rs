@@ -7,6 +7,7 @@ mod blender;
 mod command;
 mod deny;
 mod goldens;
+mod processes;
 mod services;
 mod setup;
 mod test;
@@ -40,8 +41,10 @@ enum Task {
     Goldens(goldens::Args),
     /// Start and stop private PostgreSQL, RabbitMQ and Redis servers for tests
     Services(services::Args),
-    /// Measure ours against the reference implementation
+    /// Measure ours against others, or against itself
     Bench(bench::Args),
+    /// Kill, freeze and restart everything for a while, and count what was lost or doubled
+    Chaos(processes::Args),
     /// Compare Blender's pictures of scenes with the ray caster's
     Blender(blender::Args),
 }
@@ -53,11 +56,12 @@ fn done(outcome: Result<()>) -> Result<ExitCode> {
 fn main() -> ExitCode {
     let outcome = Workspace::locate().and_then(|workspace| match Cli::parse().task {
         Task::Services(args) => services::run(&args, &workspace),
+        Task::Chaos(args) => processes::run("retouch-chaos", &args, &workspace),
         Task::Setup(args) => done(setup::run(&args, &workspace)),
         Task::Tidy => done(tidy::run(&workspace)),
         Task::Test(args) => done(test::run(&args, &workspace)),
         Task::Goldens(args) => done(goldens::run(&args, &workspace)),
-        Task::Bench(args) => done(bench::run(&args, &workspace)),
+        Task::Bench(args) => bench::run(&args, &workspace),
         Task::Blender(args) => done(blender::run(&args, &workspace)),
     });
     match outcome {

@@ -150,7 +150,8 @@ impl Desk<'_> {
         let statement = sql!("dispatch/candidates")
             .bind(self.pool.as_str())
             .bind(band.code())
-            .bind(i64::from(rules.window));
+            // One more than can go: who has no more jobs loses its deficit, and that must not be for want of rows.
+            .bind(i64::from(rules.window) + 1);
         let mut tenants: Vec<TenantQueue> = Vec::new();
         for row in &self.rows(statement).await? {
             let row = Fields(row);

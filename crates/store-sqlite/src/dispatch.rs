@@ -151,7 +151,8 @@ impl Desk<'_> {
                 .bind(band.code())
                 .bind(queue.tenant.to_string())
                 .bind(self.now)
-                .bind(i64::from(rules.window));
+                // One more than can go: who has no more jobs loses its deficit, and that must not be for want of rows.
+                .bind(i64::from(rules.window) + 1);
             for row in &self.rows(statement).await? {
                 let (candidate, epoch) = candidate(&Fields(row)).map_err(failed(WHAT))?;
                 self.epochs.insert(candidate.job, (queue.tenant, epoch));

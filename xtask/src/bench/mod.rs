@@ -12,13 +12,14 @@ mod runner;
 mod worker;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
 use self::cases::Case;
 use self::runner::{Programs, Runner};
-use crate::venv;
 use crate::workspace::Workspace;
+use crate::{processes, venv};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -30,6 +31,8 @@ pub(crate) struct Args {
 enum Subject {
     /// The edit engine against diffusers in eager mode, on random weights
     Engine(EngineArgs),
+    /// The queue plane with jobs that do nothing
+    Queue(processes::Args),
 }
 
 #[derive(clap::Args)]
@@ -58,8 +61,14 @@ struct EngineArgs {
 }
 
 /// Measures and prints; work that is not the same on both sides is an error.
-pub(crate) fn run(args: &Args, workspace: &Workspace) -> Result<()> {
-    let Subject::Engine(args) = &args.subject;
+pub(crate) fn run(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
+    match &args.subject {
+        Subject::Engine(args) => engine(args, workspace).map(|()| ExitCode::SUCCESS),
+        Subject::Queue(args) => processes::run("retouch-bench-queue", args, workspace),
+    }
+}
+
+fn engine(args: &EngineArgs, workspace: &Workspace) -> Result<()> {
     let cases = chosen(&args.case)?;
     if args.list {
         cases.iter().for_each(|case| println!("{}", case.name()));

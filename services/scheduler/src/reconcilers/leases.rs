@@ -42,9 +42,12 @@ impl Leases {
         Self { store, clock, ids, dispatch, dead_after, silent: HashMap::new(), last: None }
     }
 
-    /// Those holders of leases that are dead.
-    async fn dead(&mut self) -> Result<Vec<WorkerBootId>, PortError> {
+    /// Those holders of leases that are dead; none if nobody holds any.
+    async fn dead(&mut self) -> Result<Option<Vec<WorkerBootId>>, PortError> {
         let holders = self.store.holders().await?;
+        if holders.is_empty() {
+            return Ok(None);
+        }
         self.silent.retain(|boot, _| holders.contains(boot));
         let mut dead = Vec::new();
         for boot in holders {
@@ -58,7 +61,7 @@ impl Leases {
                 dead.push(boot);
             }
         }
-        Ok(dead)
+        Ok(Some(dead))
     }
 
     fn slept(&mut self) -> bool {
@@ -80,7 +83,8 @@ impl Reconciler for Leases {
             return Ok(false);
         }
         let dead = match self.dead().await {
-            Ok(dead) => dead,
+            Ok(Some(dead)) => dead,
+            Ok(None) => return Ok(false),
             Err(error) => {
                 // The store may have been restarted: what was seen before says nothing any more.
                 self.silent.clear();
