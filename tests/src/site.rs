@@ -12,8 +12,11 @@ use retouch_ports::{
     BlobStore, Clock, DispatchRules, Ids, JobQueue, JobStore, Live, PortError, SystemClock, SystemIds,
 };
 use retouch_queue_rabbitmq::RabbitQueue;
-use retouch_store_postgres::PostgresStore;
+use retouch_store_postgres::{PostgresOptions, PostgresStore};
 use retouch_store_sqlite::SqliteStore;
+
+/// Connections of a process that read a SQLite file.
+const READERS: u32 = 4;
 
 /// Addresses, as they are handed to processes.
 #[derive(Debug, Clone, Args)]
@@ -124,9 +127,10 @@ impl Site {
     /// As the store's.
     pub async fn open_store(&self, clock: Arc<dyn Clock>) -> Result<Arc<dyn JobStore>, PortError> {
         if self.store.starts_with("sqlite:") {
-            return Ok(Arc::new(SqliteStore::open(&self.store, clock).await?));
+            return Ok(Arc::new(SqliteStore::open(&self.store, READERS, clock).await?));
         }
-        Ok(Arc::new(PostgresStore::open(&self.store, self.connections).await?))
+        let options = PostgresOptions { connections: self.connections, ..PostgresOptions::default() };
+        Ok(Arc::new(PostgresStore::open(&self.store, options).await?))
     }
 }
 

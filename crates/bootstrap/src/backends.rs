@@ -4,14 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use retouch_local::{FileBlobStore, LocalLive, LocalQueue};
-use retouch_ports::{BlobStore, Clock, Ids, JobQueue, Live, PortError};
+use retouch_ports::{BlobStore, Clock, Ids, JobQueue, JobStore, Live, PortError};
 
 use crate::secret::BackendUrl;
 use crate::settings::{BlobSettings, LiveSettings, QueueSettings, Settings};
+use crate::stores;
 
 /// What services run on.
 #[derive(Clone)]
 pub struct Backends {
+    /// The jobs.
+    pub store: Arc<dyn JobStore>,
     /// The broker.
     pub queue: Arc<dyn JobQueue>,
     /// The files.
@@ -68,6 +71,18 @@ pub enum BackendError {
     },
 }
 
+impl BackendError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownScheme { .. } => "unknown_backend",
+            Self::CompiledOut { .. } => "backend_compiled_out",
+            Self::Incomplete { .. } => "incomplete_url",
+            Self::Port { source, .. } => source.kind().code(),
+        }
+    }
+}
+
 /// What adapters get from the process.
 #[derive(Clone)]
 pub struct Process<'a> {
@@ -80,9 +95,10 @@ pub struct Process<'a> {
 }
 
 impl Backends {
-    /// Makes all backends. The broker must answer; the others are asked when they are first used.
+    /// Makes all backends. Database and broker must answer; the others are asked when they are first used.
     pub async fn connect(settings: &Settings, process: &Process<'_>) -> Result<Self, BackendError> {
         Ok(Self {
+            store: stores::store(&settings.store, process).await?,
             queue: queue(&settings.queue, process).await?,
             blobs: blobs(&settings.blobs, process).await?,
             live: live(&settings.live, process)?,
@@ -221,13 +237,13 @@ fn redis(_: &LiveSettings, _: &Process<'_>, place: &Place<'_>) -> Result<Arc<dyn
 }
 
 /// Where in the settings a URL stands, for errors.
-struct Place<'a> {
-    section: &'static str,
-    url: &'a BackendUrl,
+pub(crate) struct Place<'a> {
+    pub(crate) section: &'static str,
+    pub(crate) url: &'a BackendUrl,
 }
 
 impl Place<'_> {
-    fn unknown(&self, known: &'static str) -> BackendError {
+    pub(crate) fn unknown(&self, known: &'static str) -> BackendError {
         BackendError::UnknownScheme { section: self.section, url: self.url.clone(), known }
     }
 
@@ -235,15 +251,21 @@ impl Place<'_> {
         BackendError::Incomplete { section: self.section, url: self.url.clone(), problem }
     }
 
-    fn failed(&self, source: PortError) -> BackendError {
+    pub(crate) fn failed(&self, source: PortError) -> BackendError {
         BackendError::Port { section: self.section, url: self.url.clone(), source }
     }
 
     #[cfg_attr(
-        all(feature = "rabbitmq", feature = "redis", feature = "s3"),
+        all(
+            feature = "postgres",
+            feature = "rabbitmq",
+            feature = "redis",
+            feature = "s3",
+            feature = "sqlite"
+        ),
         expect(dead_code, reason = "nothing is compiled out")
     )]
-    fn compiled_out(&self, feature: &'static str) -> BackendError {
+    pub(crate) fn compiled_out(&self, feature: &'static str) -> BackendError {
         BackendError::CompiledOut { section: self.section, url: self.url.clone(), feature }
     }
 }

@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod secret;
 pub mod settings;
+pub mod stores;
 
 pub use backends::{BackendError, Backends};
 pub use secret::{BackendUrl, Secret};

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -16,12 +17,26 @@ pub const DEFAULT: &str = include_str!("../../../config/default.toml");
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// `[store]`
+    pub store: StoreSettings,
     /// `[queue]`
     pub queue: QueueSettings,
     /// `[blobs]`
     pub blobs: BlobSettings,
     /// `[live]`
     pub live: LiveSettings,
+}
+
+/// The jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// Which database.
+    pub url: BackendUrl,
+    /// How many connections a process has at most.
+    pub connections: NonZeroU32,
+    /// After how many seconds PostgreSQL gives up a statement.
+    pub statement_timeout_seconds: NonZeroU32,
 }
 
 /// The broker.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{BatchId, BatchState, Counts, Event, JobId, JobState, transition};
+use crate::{BatchId, BatchState, Counts, Event, JobId, JobState, TenantId, transition};
 
 /// An entry of a job's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct JobFacts {
     pub has_error: bool,
     /// Things that it still waits for.
     pub unmet: u32,
+    /// Those of them that can no longer succeed.
+    pub doomed: u32,
     /// The epoch of its lease.
     pub lease: Option<u32>,
     /// The epochs of its ended attempts.
@@ -47,6 +49,8 @@ pub struct JobFacts {
 pub struct BatchFacts {
     /// The batch.
     pub batch: BatchId,
+    /// Its owner.
+    pub tenant: TenantId,
     /// Its state.
     pub state: BatchState,
     /// Its counters: the folded ones and the changes since.
@@ -106,6 +110,9 @@ pub fn audit_job(facts: &JobFacts) -> Vec<Finding> {
     if (facts.state == JobState::Blocked) != (facts.unmet > 0) && !facts.state.is_terminal() {
         find("blocked_wrong", format!("is {state} and waits for {}", facts.unmet));
     }
+    if facts.state == JobState::Blocked && facts.doomed > 0 {
+        find("blocked_forever", format!("waits for {} that can no longer succeed", facts.doomed));
+    }
     findings
 }
 
@@ -148,7 +155,9 @@ pub fn audit_batch(facts: &BatchFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find =
         |code, text: String| findings.push(Finding { code, text: format!("batch {}: {text}", facts.batch) });
-    if facts.state != BatchState::Loading && facts.counted != facts.actual {
+    // Jobs of a loading batch are not counted yet, those of a failed one are being deleted.
+    let counted = !matches!(facts.state, BatchState::Loading | BatchState::Failed);
+    if counted && facts.counted != facts.actual {
         find("counts_differ", format!("counters say {:?}, jobs say {:?}", facts.counted, facts.actual));
     }
     let live = facts.actual.live();
@@ -158,9 +167,6 @@ pub fn audit_batch(facts: &BatchFacts) -> Vec<Finding> {
         }
         BatchState::Open if live == 0 && !facts.unfolded => {
             find("batch_late", "all jobs are over, all changes are folded, and it is open".to_owned());
-        }
-        BatchState::Failed if facts.actual.total > 0 => {
-            find("batch_failed", format!("was given up and has {} jobs", facts.actual.total));
         }
         _ => {}
     }
@@ -184,6 +190,7 @@ mod tests {
             has_output: true,
             has_error: false,
             unmet: 0,
+            doomed: 0,
             lease: None,
             attempts: vec![1],
             events: vec![log(Event::Claimed, JobState::Running), log(Event::Committed, JobState::Succeeded)],
@@ -206,6 +213,16 @@ mod tests {
         assert_eq!(codes(&JobFacts { attempts: vec![], ..sound.clone() }), ["attempts_differ"]);
         assert_eq!(codes(&JobFacts { has_output: false, ..sound.clone() }), ["output_wrong"]);
         assert_eq!(codes(&JobFacts { dispatched: true, ..sound.clone() }), ["ticket_wrong"]);
+        let waits = JobFacts {
+            born: JobState::Blocked,
+            state: JobState::Blocked,
+            epoch: 0,
+            unmet: 1,
+            ..sound.clone()
+        };
+        let waits = JobFacts { has_output: false, attempts: vec![], events: vec![], ..waits };
+        assert_eq!(codes(&waits), [] as [&str; 0]);
+        assert_eq!(codes(&JobFacts { doomed: 1, ..waits }), ["blocked_forever"]);
         assert_eq!(codes(&JobFacts { epoch: 2, ..sound.clone() }), ["row_differs"]);
         assert_eq!(codes(&JobFacts { born: JobState::Blocked, ..sound.clone() }), ["log_illegal"]);
         let mut doubled = sound.clone();
@@ -222,6 +239,7 @@ mod tests {
         let done = Counts { total: 2, succeeded: 2, ..Counts::default() };
         let sound = BatchFacts {
             batch: BatchId::new(Uuid::from_u128(1)),
+            tenant: TenantId::new(Uuid::from_u128(2)),
             state: BatchState::Completed,
             counted: done,
             unfolded: false,

@@ -137,6 +137,14 @@ pub enum InvalidJob {
         /// The id.
         id: JobId,
     },
+    /// The key is that of a row of a batch that is still loading, which may yet be given up.
+    #[error(
+        "the key is that of job {of} in a batch that is still loading; send the row again when that is over"
+    )]
+    KeyLoading {
+        /// Who has the key now.
+        of: JobId,
+    },
 }
 
 impl InvalidJob {
@@ -150,6 +158,7 @@ impl InvalidJob {
             Self::UnknownDependency { .. } => "unknown_dependency",
             Self::FailedDependency { .. } => "failed_dependency",
             Self::IdInUse { .. } => "id_in_use",
+            Self::KeyLoading { .. } => "key_loading",
         }
     }
 }

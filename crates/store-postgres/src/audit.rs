@@ -35,6 +35,7 @@ impl Audit for PostgresStore {
 fn batch_facts(row: &Fields<'_>) -> Read<BatchFacts> {
     Ok(BatchFacts {
         batch: row.id("id")?,
+        tenant: row.id("tenant")?,
         state: row.batch_state("state")?,
         counted: row.counts("")? + row.counts("d_")?,
         unfolded: row.int("deltas")? > 0,
@@ -62,6 +63,7 @@ fn job_facts(row: &Fields<'_>) -> Read<JobFacts> {
         has_output: row.flag("has_output")?,
         has_error: row.flag("has_error")?,
         unmet: row.count("unmet")?,
+        doomed: row.count("doomed")?,
         lease: lease.map(|epoch| u32::try_from(epoch).unwrap_or(u32::MAX)),
         attempts,
         events: events.into_iter().map(logged).collect::<Read<_>>()?,

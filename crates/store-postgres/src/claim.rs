@@ -1,11 +1,11 @@
 //! Claims and takeovers.
 
-use retouch_domain::{Change, Cost, Event, JobId, JobState, Loss, WorkerBootId};
-use retouch_ports::store::adapter::{self, Holder, TicketRow};
-use retouch_ports::store::{Claim, Claimed, Fence, LeaseTerms, Refusal, TakeOver, Ticket};
+use retouch_domain::{JobId, WorkerBootId};
+use retouch_ports::store::adapter::{self, Claims, Holder, TakingOver, TicketRow};
+use retouch_ports::store::{Claim, Claimed, Fence, LeaseTerms, TakeOver, Ticket};
 use sqlx::postgres::PgRow;
 
-use crate::change::{Changes, fence_columns, illegal, micros, run};
+use crate::change::{Changes, fence_columns, micros, run};
 use crate::error::failed;
 use crate::fields::Fields;
 use crate::{PostgresStore, Result, commit, release, sql};
@@ -16,46 +16,17 @@ impl PostgresStore {
         let mut tx = self.write(what).await?;
         let mut changes = Changes::new(&mut tx);
         let rows = changes.tickets(tickets.iter().map(|ticket| ticket.job)).await?;
-        let mut claims = Vec::with_capacity(tickets.len());
-        let mut taken: Vec<TicketRow> = Vec::new();
-        let mut void = Vec::new();
-        for ticket in tickets {
-            let row = rows.iter().find(|row| row.locked.job == ticket.job);
-            let refusal = match row {
-                None => Some(Refusal::Unknown),
-                Some(row) if taken.iter().any(|other| other.locked.job == row.locked.job) => {
-                    Some(Refusal::Running)
-                }
-                Some(row) => row.refusal(ticket),
-            };
-            match (refusal, row) {
-                (None, Some(row)) => {
-                    taken.push(row.clone());
-                    claims.push(Claim::Claimed(Box::new(row.claimed.clone())));
-                }
-                (refusal, _) => {
-                    let refusal = refusal.unwrap_or(Refusal::Unknown);
-                    if matches!(refusal, Refusal::Paused | Refusal::Moved(_)) {
-                        void.push(Fence { job: ticket.job, epoch: ticket.epoch });
-                    }
-                    claims.push(Claim::Refused(refusal));
-                }
-            }
-        }
-        if !void.is_empty() {
-            let (jobs, epochs) = fence_columns(void);
+        let mut claims = Claims::judge(tickets, rows);
+        if !claims.void.is_empty() {
+            let (jobs, epochs) = fence_columns(std::mem::take(&mut claims.void));
             run(sql!("dispatch/unmark").bind(jobs).bind(epochs), changes.tx, "unmarking a refused job")
                 .await?;
         }
-        let mut runs = changes.start(terms, taken).await?.into_iter();
-        for claim in &mut claims {
-            if let Claim::Claimed(claimed) = claim {
-                **claimed = runs.next().ok_or_else(|| illegal_claim(claimed.fence.job))?;
-            }
-        }
+        let taken = std::mem::take(&mut claims.taken);
+        let runs = changes.start(terms, taken).await?;
         changes.finish().await?;
         commit(tx, what).await?;
-        Ok(claims)
+        Ok(claims.answers(runs))
     }
 
     pub(crate) async fn take_over_run(
@@ -70,44 +41,31 @@ impl PostgresStore {
         let mut changes = Changes::new(&mut tx);
         let ids = changes.lock_rows([ticket.job]).await?;
         run(sql!("change/lock_leases").bind(ids), changes.tx, what).await?;
-        let Some(row) = changes.tickets([ticket.job]).await?.pop() else {
-            release(tx, what).await?;
-            return Ok(TakeOver::Refused(Refusal::Unknown));
-        };
-        let holder = match (row.refusal(ticket), row.holder) {
-            (Some(Refusal::Running), Some(holder)) => holder,
-            (refusal, _) => {
+        let row = changes.tickets([ticket.job]).await?.pop();
+        let outcome = match TakingOver::judge(terms, ticket, row, holder_dead, random)? {
+            TakingOver::Done(outcome) => {
                 release(tx, what).await?;
-                return Ok(TakeOver::Refused(refusal.unwrap_or(Refusal::Stale)));
+                return Ok(outcome);
             }
-        };
-        let fence = Fence { job: ticket.job, epoch: row.locked.epoch };
-        if holder.boot == terms.boot {
-            let statement = sql!("work/readopt")
-                .bind(fence.job.uuid())
-                .bind(i64::from(fence.epoch))
-                .bind(micros(terms.length));
-            run(statement, &mut tx, what).await?;
-            commit(tx, what).await?;
-            return Ok(TakeOver::Readopted(fence));
-        }
-        let loss = match (holder_dead == Some(holder.boot), holder.expired) {
-            (true, _) => Loss::Crash,
-            (false, true) => Loss::LeaseExpired,
-            (false, false) => {
-                release(tx, what).await?;
-                return Ok(TakeOver::Held(holder.boot));
+            TakingOver::Readopt(fence) => {
+                let statement = sql!("work/readopt")
+                    .bind(fence.job.uuid())
+                    .bind(i64::from(fence.epoch))
+                    .bind(micros(terms.length));
+                run(statement, changes.tx, what).await?;
+                TakeOver::Readopted(fence)
             }
-        };
-        let lost = row.locked.clone().lost(loss, None, Cost::default(), random).map_err(illegal)?;
-        let (state, next) = (lost.state, lost.after());
-        changes.apply(vec![lost]).await?;
-        let outcome = if state == JobState::Queued && row.closed(ticket.band).is_none() {
-            let row = TicketRow { locked: next, holder: None, ..row };
-            let claimed = changes.start(terms, vec![row]).await?.pop();
-            TakeOver::Claimed(Box::new(claimed.ok_or_else(|| illegal_claim(ticket.job))?))
-        } else {
-            TakeOver::Ended(state)
+            TakingOver::Lost(lost, again) => {
+                let state = lost.state;
+                changes.apply(vec![*lost]).await?;
+                match again {
+                    None => TakeOver::Ended(state),
+                    Some(row) => {
+                        let claimed = changes.start(terms, vec![*row]).await?.pop();
+                        TakeOver::Claimed(Box::new(claimed.ok_or_else(|| adapter::no_run(ticket.job))?))
+                    }
+                }
+            }
         };
         changes.finish().await?;
         commit(tx, what).await?;
@@ -129,14 +87,7 @@ impl Changes<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let mut claims: Vec<Change> = Vec::with_capacity(rows.len());
-        let mut runs = Vec::with_capacity(rows.len());
-        for row in rows {
-            let change = row.locked.change(Event::Claimed).map_err(illegal)?;
-            let fence = Fence { job: change.before.job, epoch: change.epoch };
-            runs.push(Claimed { fence, starts: change.tally.starts, ..row.claimed });
-            claims.push(change);
-        }
+        let (claims, runs) = adapter::start(rows)?;
         self.apply(claims).await?;
         let statement = sql!("work/insert_leases")
             .bind(adapter::leases(&runs).to_string())
@@ -180,9 +131,4 @@ fn ticket_row(row: &PgRow) -> std::result::Result<TicketRow, sqlx::Error> {
         claimed,
         locked,
     })
-}
-
-fn illegal_claim(job: JobId) -> retouch_ports::PortError {
-    let text = format!("the claim of job {job} has no run");
-    retouch_ports::PortError::new(retouch_ports::PortErrorKind::Internal, text)
 }

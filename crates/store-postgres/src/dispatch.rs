@@ -5,76 +5,53 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use async_trait::async_trait;
 use retouch_domain::fair::{self, BandQueue, Candidate, Rules, TenantQueue};
 use retouch_domain::{Band, JobId, JobState, Pool, TenantId, Timestamp};
+use retouch_ports::store::adapter::illegal;
 use retouch_ports::store::{Backlog, Dispatch, Dispatched, Fence, Result, Ticket};
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::change::{Changes, fence_columns, illegal, jobs_of, run, uuids};
+use crate::change::{Changes, fence_columns, jobs_of, run, uuids};
 use crate::error::failed;
 use crate::fields::Fields;
-use crate::{PostgresStore, Tx, commit, release, sql};
+use crate::{PostgresStore, Tx, again, commit, release, sql};
 
 const WHAT: &str = "choosing jobs to dispatch";
 
 #[async_trait]
 impl Dispatch for PostgresStore {
     async fn dispatch(&self, pool: &Pool, rules: &Rules) -> Result<Dispatched> {
-        let mut tx = self.write(WHAT).await?;
-        let mut desk = Desk { tx: &mut tx, pool, rooms: HashMap::new(), epochs: HashMap::new() };
-        if !desk.try_lock().await? {
-            release(tx, WHAT).await?;
-            return Ok(Dispatched::Busy);
-        }
-        let mut bands = desk.bands(rules).await?;
-        let picks = fair::select(&mut bands, &mut desk.rooms, rules);
-        if picks.is_empty() {
-            release(tx, WHAT).await?;
-            return Ok(Dispatched::Tickets(Vec::new()));
-        }
-        let marked = desk.mark(&picks).await?;
-        desk.keep(&bands).await?;
-        let tickets = desk.tickets(&picks, &marked);
-        commit(tx, WHAT).await?;
-        Ok(Dispatched::Tickets(tickets))
+        again(|| self.fill(pool, rules)).await
     }
 
     async fn undispatch(&self, tickets: &[Ticket]) -> Result<u64> {
         let what = "unmarking returned tickets";
         let fences = tickets.iter().map(|ticket| Fence { job: ticket.job, epoch: ticket.epoch });
         let (jobs, epochs) = fence_columns(fences);
-        let mut tx = self.write(what).await?;
-        run(sql!("change/lock").bind(&jobs), &mut tx, what).await?;
-        let unmarked = run(sql!("dispatch/unmark").bind(jobs).bind(epochs), &mut tx, what).await?;
-        commit(tx, what).await?;
-        Ok(unmarked)
+        again(|| async {
+            let mut tx = self.write(what).await?;
+            run(sql!("change/lock").bind(&jobs), &mut tx, what).await?;
+            let unmarked = run(sql!("dispatch/unmark").bind(&jobs).bind(&epochs), &mut tx, what).await?;
+            commit(tx, what).await?;
+            Ok(unmarked)
+        })
+        .await
     }
 
     async fn lost_tickets(&self, pool: &Pool, band: Band, before: Timestamp) -> Result<u64> {
         let what = "unmarking lost tickets";
-        let mut tx = self.write(what).await?;
-        let statement =
-            sql!("dispatch/unmark_lost").bind(pool.as_str()).bind(band.code()).bind(before.micros());
-        let unmarked = run(statement, &mut tx, what).await?;
-        commit(tx, what).await?;
-        Ok(unmarked)
+        again(|| async {
+            let mut tx = self.write(what).await?;
+            let statement =
+                sql!("dispatch/unmark_lost").bind(pool.as_str()).bind(band.code()).bind(before.micros());
+            let unmarked = run(statement, &mut tx, what).await?;
+            commit(tx, what).await?;
+            Ok(unmarked)
+        })
+        .await
     }
 
     async fn park(&self, ticket: &Ticket, random: f64) -> Result<bool> {
-        let what = "parking a ticket";
-        let mut tx = self.write(what).await?;
-        let mut changes = Changes::new(&mut tx);
-        let job = changes.lock([ticket.job]).await?.pop().filter(|job| {
-            job.tenant == ticket.tenant && job.epoch == ticket.epoch && job.state == JobState::Queued
-        });
-        let Some(job) = job else {
-            release(tx, what).await?;
-            return Ok(false);
-        };
-        let change = job.parked(random).map_err(illegal)?;
-        changes.apply(vec![change]).await?;
-        changes.finish().await?;
-        commit(tx, what).await?;
-        Ok(true)
+        again(|| self.park_one(ticket, random)).await
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {
@@ -95,11 +72,51 @@ impl Dispatch for PostgresStore {
     }
 }
 
+impl PostgresStore {
+    async fn fill(&self, pool: &Pool, rules: &Rules) -> Result<Dispatched> {
+        let mut tx = self.write(WHAT).await?;
+        let mut desk = Desk { tx: &mut tx, pool, epochs: HashMap::new() };
+        if !desk.try_lock().await? {
+            release(tx, WHAT).await?;
+            return Ok(Dispatched::Busy);
+        }
+        let mut bands = desk.bands(rules).await?;
+        let mut rooms = desk.rooms(&bands).await?;
+        let picks = fair::select(&mut bands, &mut rooms, rules);
+        if picks.is_empty() {
+            release(tx, WHAT).await?;
+            return Ok(Dispatched::Tickets(Vec::new()));
+        }
+        let marked = desk.mark(&picks).await?;
+        desk.keep(&bands).await?;
+        let tickets = desk.tickets(&picks, &marked);
+        commit(tx, WHAT).await?;
+        Ok(Dispatched::Tickets(tickets))
+    }
+
+    async fn park_one(&self, ticket: &Ticket, random: f64) -> Result<bool> {
+        let what = "parking a ticket";
+        let mut tx = self.write(what).await?;
+        let mut changes = Changes::new(&mut tx);
+        let job = changes.lock([ticket.job]).await?.pop().filter(|job| {
+            job.tenant == ticket.tenant && job.epoch == ticket.epoch && job.state == JobState::Queued
+        });
+        let Some(job) = job else {
+            release(tx, what).await?;
+            return Ok(false);
+        };
+        let change = job.parked(random).map_err(illegal)?;
+        changes.apply(vec![change]).await?;
+        changes.finish().await?;
+        commit(tx, what).await?;
+        Ok(true)
+    }
+}
+
 /// One call of dispatch.
 struct Desk<'t> {
     tx: &'t mut Tx,
     pool: &'t Pool,
-    rooms: HashMap<TenantId, u32>,
     epochs: HashMap<JobId, (TenantId, u32)>,
 }
 
@@ -113,13 +130,6 @@ impl Desk<'_> {
     async fn bands(&mut self, rules: &Rules) -> Result<Vec<BandQueue>> {
         let lanes = self.rows(sql!("dispatch/lanes").bind(self.pool.as_str())).await?;
         let out = self.rows(sql!("dispatch/dispatched").bind(self.pool.as_str())).await?;
-        let mut busy: HashMap<TenantId, u32> = HashMap::new();
-        let running = self.rows(sql!("dispatch/running")).await?;
-        for row in out.iter().chain(&running) {
-            let row = Fields(row);
-            let jobs: u32 = row.count("jobs").map_err(failed(WHAT))?;
-            *busy.entry(row.id("tenant").map_err(failed(WHAT))?).or_default() += jobs;
-        }
         let mut bands = Vec::with_capacity(Band::ALL.len());
         for band in Band::ALL {
             let of_band = |row: &&PgRow| Fields(row).band("band").is_ok_and(|other| other == band);
@@ -135,18 +145,33 @@ impl Desk<'_> {
                 dispatched: u32::try_from(dispatched).unwrap_or(u32::MAX),
                 owed: owed.map_err(failed(WHAT))?,
                 turn: turn.map_err(failed(WHAT))?,
-                tenants: self.tenants(band, rules, &busy).await?,
+                tenants: self.tenants(band, rules).await?,
             });
         }
         Ok(bands)
     }
 
-    async fn tenants(
-        &mut self,
-        band: Band,
-        rules: &Rules,
-        busy: &HashMap<TenantId, u32>,
-    ) -> Result<Vec<TenantQueue>> {
+    /// How many jobs more each tenant with a limit may have dispatched or running, in all pools together.
+    async fn rooms(&mut self, bands: &[BandQueue]) -> Result<HashMap<TenantId, u32>> {
+        let tenants = bands.iter().flat_map(|band| band.tenants.iter().map(|queue| queue.tenant.uuid()));
+        let limited = self.rows(sql!("dispatch/limited").bind(tenants.collect::<Vec<_>>())).await?;
+        if limited.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let limit = |row| Ok((Fields(row).id("id")?, Fields(row).count("max_running")?));
+        let mut rooms: HashMap<TenantId, u32> =
+            limited.iter().map(limit).collect::<std::result::Result<_, _>>().map_err(failed(WHAT))?;
+        let ids: Vec<Uuid> = rooms.keys().map(|tenant| tenant.uuid()).collect();
+        for row in &self.rows(sql!("dispatch/in_use").bind(ids)).await? {
+            let used: u32 = Fields(row).count("jobs").map_err(failed(WHAT))?;
+            if let Some(room) = rooms.get_mut(&Fields(row).id("tenant").map_err(failed(WHAT))?) {
+                *room = room.saturating_sub(used);
+            }
+        }
+        Ok(rooms)
+    }
+
+    async fn tenants(&mut self, band: Band, rules: &Rules) -> Result<Vec<TenantQueue>> {
         let statement = sql!("dispatch/candidates")
             .bind(self.pool.as_str())
             .bind(band.code())
@@ -158,12 +183,7 @@ impl Desk<'_> {
             let (candidate, epoch) = candidate(&row).map_err(failed(WHAT))?;
             let tenant = row.id("tenant").map_err(failed(WHAT))?;
             if tenants.last().is_none_or(|last| last.tenant != tenant) {
-                let (queue, limit) = tenant_queue(&row).map_err(failed(WHAT))?;
-                tenants.push(queue);
-                if let Some(limit) = limit {
-                    let room = limit.saturating_sub(busy.get(&tenant).copied().unwrap_or(0));
-                    self.rooms.insert(tenant, room);
-                }
+                tenants.push(tenant_queue(&row).map_err(failed(WHAT))?);
             }
             self.epochs.insert(candidate.job, (tenant, epoch));
             if let Some(queue) = tenants.last_mut() {
@@ -217,15 +237,13 @@ impl Desk<'_> {
     }
 }
 
-fn tenant_queue(row: &Fields<'_>) -> std::result::Result<(TenantQueue, Option<u32>), sqlx::Error> {
-    let limit: Option<i32> = row.get("max_running")?;
-    let queue = TenantQueue {
+fn tenant_queue(row: &Fields<'_>) -> std::result::Result<TenantQueue, sqlx::Error> {
+    Ok(TenantQueue {
         tenant: row.id("tenant")?,
         weight: row.count("weight")?,
         deficit: row.int("deficit")?,
         jobs: VecDeque::new(),
-    };
-    Ok((queue, limit.map(|limit| u32::try_from(limit).unwrap_or(0))))
+    })
 }
 
 fn candidate(row: &Fields<'_>) -> std::result::Result<(Candidate, u32), sqlx::Error> {

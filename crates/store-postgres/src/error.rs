@@ -32,6 +32,12 @@ pub(crate) fn migration_failed(error: MigrateError) -> PortError {
     }
 }
 
+/// Whether the server ended the transaction for the sake of another: the same call may succeed at once.
+pub(crate) fn is_in_the_way(error: &PortError) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
+    matches!(cause, Some(Error::Database(cause)) if matches!(cause.code().as_deref(), Some("40001" | "40P01")))
+}
+
 fn judge(error: &Error) -> (PortErrorKind, &'static str) {
     match error {
         Error::Database(database) => judge_code(database.code().as_deref().unwrap_or_default()),

@@ -2,12 +2,9 @@
 
 use std::collections::HashSet;
 
-use retouch_domain::spec::MAX_ROWS;
-use retouch_domain::{BatchId, Dependency, NewJob, TenantId};
-use retouch_ports::store::Verdict;
+use retouch_domain::{BatchId, JobId, NewJob, TenantId};
 use retouch_ports::store::adapter::{self, Intake, Known, Wanted};
-use retouch_ports::{PortError, PortErrorKind};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::change::{Changes, jobs_of, run, uuids};
@@ -23,51 +20,63 @@ impl Changes<'_> {
         batch: BatchId,
         jobs: &'a [NewJob],
     ) -> Result<Intake<'a>> {
-        if jobs.len() > MAX_ROWS {
-            let text = format!(
-                "{} jobs in one call; at most {MAX_ROWS} are accepted: send them in parts",
-                jobs.len()
-            );
-            return Err(PortError::new(PortErrorKind::Invalid, text));
+        let what = "storing jobs";
+        adapter::rows_fit(jobs)?;
+        let wanted = Wanted::of(jobs);
+        let mut in_use = HashSet::new();
+        loop {
+            let mut known = self.known(tenant, batch, &wanted).await?;
+            // A batch is not over before all of its jobs are: none of them can wait for it.
+            known.batches.remove(&batch);
+            known.in_use.clone_from(&in_use);
+            let intake = Intake::judge(jobs, known);
+            let rows = sql!("submission/insert_jobs")
+                .bind(adapter::jobs(&intake.accepted).to_string())
+                .bind(batch.uuid())
+                .bind(tenant.uuid())
+                .fetch_all(&mut **self.tx)
+                .await
+                .map_err(failed(what))?;
+            let stored = HashSet::from_iter(jobs_of(&rows, "id")?);
+            let missing = intake.missing(&stored);
+            if missing.is_empty() {
+                self.insert_dependencies(&intake).await?;
+                return Ok(intake);
+            }
+            // Somebody stored the same key since it was looked up, or an id is in use.
+            run(sql!("change/delete_jobs").bind(uuids(stored)), self.tx, what).await?;
+            in_use.extend(self.ids_in_use(missing).await?);
         }
-        let mut known = self.known(tenant, &Wanted::of(jobs)).await?;
-        // A batch is not over before all of its jobs are: none of them can wait for it.
-        known.batches.remove(&batch);
-        let mut intake = Intake::judge(jobs, known);
-        let rows = sql!("submission/insert_jobs")
-            .bind(adapter::jobs(&intake.accepted).to_string())
-            .bind(batch.uuid())
-            .bind(tenant.uuid())
-            .fetch_all(&mut **self.tx)
-            .await
-            .map_err(failed("storing jobs"))?;
-        let stored = HashSet::from_iter(jobs_of(&rows, "id")?);
-        if stored.len() < intake.accepted.len() {
-            // Somebody stored the same key since it was looked up, or the id is in use.
-            let again =
-                self.known(tenant, &Wanted { keys: Wanted::of(jobs).keys, ..Wanted::default() }).await?;
-            intake.keep_only(&stored, &again.keys);
-        }
-        let waits: Vec<Value> = intake
-            .accepted
-            .iter()
-            .flat_map(|row| row.unmet.iter().map(|on| dependency(row.job, *on)))
-            .collect();
+    }
+
+    async fn insert_dependencies(&mut self, intake: &Intake<'_>) -> Result<()> {
+        let waits = adapter::dependencies(&intake.accepted);
         if !waits.is_empty() {
             let rows = Value::Array(waits).to_string();
             run(sql!("submission/insert_dependencies").bind(rows), self.tx, "storing dependencies").await?;
         }
-        Ok(intake)
+        Ok(())
     }
 
-    async fn known(&mut self, tenant: TenantId, wanted: &Wanted) -> Result<Known> {
+    async fn ids_in_use(&mut self, ids: Vec<JobId>) -> Result<Vec<JobId>> {
+        let statement = sql!("submission/ids_in_use").bind(uuids(ids));
+        let rows = statement.fetch_all(&mut **self.tx).await.map_err(failed("looking up ids"))?;
+        jobs_of(&rows, "id")
+    }
+
+    async fn known(&mut self, tenant: TenantId, batch: BatchId, wanted: &Wanted) -> Result<Known> {
         let what = "looking up keys and dependencies";
         let mut known = Known::default();
         if !wanted.keys.is_empty() {
-            let statement = sql!("submission/known_keys").bind(tenant.uuid()).bind(&wanted.keys);
+            let statement =
+                sql!("submission/known_keys").bind(tenant.uuid()).bind(&wanted.keys).bind(batch.uuid());
             for row in &statement.fetch_all(&mut **self.tx).await.map_err(failed(what))? {
                 let row = Fields(row);
-                known.keys.insert(row.get("key").map_err(failed(what))?, row.id("id").map_err(failed(what))?);
+                let id = row.id("id").map_err(failed(what))?;
+                known.keys.insert(row.get("key").map_err(failed(what))?, id);
+                if row.flag("loading").map_err(failed(what))? {
+                    known.loading.insert(id);
+                }
             }
         }
         if !wanted.jobs.is_empty() {
@@ -75,9 +84,8 @@ impl Changes<'_> {
             let statement = sql!("submission/known_jobs").bind(tenant.uuid()).bind(jobs);
             for row in &statement.fetch_all(&mut **self.tx).await.map_err(failed(what))? {
                 let row = Fields(row);
-                known
-                    .jobs
-                    .insert(row.id("id").map_err(failed(what))?, row.state("state").map_err(failed(what))?);
+                let state = row.state("state").map_err(failed(what))?;
+                known.jobs.insert(row.id("id").map_err(failed(what))?, state);
             }
         }
         if !wanted.batches.is_empty() {
@@ -90,28 +98,5 @@ impl Changes<'_> {
             }
         }
         Ok(known)
-    }
-}
-
-fn dependency(job: &NewJob, on: Dependency) -> Value {
-    let job = job.id.to_string();
-    match on {
-        Dependency::Job(on) => json!({"job": job, "on_job": on.to_string()}),
-        Dependency::Batch(on) => json!({"job": job, "on_batch": on.to_string()}),
-    }
-}
-
-/// The error for a call none of whose rows may be invalid.
-pub(crate) fn refuse_invalid(verdicts: &[Verdict]) -> Result<()> {
-    let invalid = verdicts.iter().enumerate().find_map(|(index, verdict)| match verdict {
-        Verdict::Invalid(error) => Some((index, error)),
-        _ => None,
-    });
-    match invalid {
-        None => Ok(()),
-        Some((index, error)) => {
-            let text = format!("child {index} of a result cannot be accepted");
-            Err(PortError::new(PortErrorKind::Invalid, text).with_source(error.clone()))
-        }
     }
 }

@@ -27,6 +27,8 @@ use retouch_ports::{PortError, PortErrorKind};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{Postgres, Transaction};
 
+pub use crate::open::PostgresOptions;
+
 use crate::error::failed;
 
 /// The text of a statement in `queries/`.
@@ -65,6 +67,24 @@ impl PostgresStore {
         })?;
         begun.map_err(failed(what))
     }
+}
+
+/// How often a transaction is tried that others stand in the way of.
+const TRIES: u32 = 5;
+
+/// Makes a call again whose transaction the server ended so that others could go on (a deadlock, a conflict): nothing of it
+/// took effect. Locks are taken in one order (batches, jobs by id, leases), but for what follows from a job for those that
+/// wait for it.
+async fn again<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
+    for _ in 1..TRIES {
+        match call().await {
+            Err(error) if error::is_in_the_way(&error) => {
+                tracing::debug!(%error, "a transaction is tried again");
+            }
+            outcome => return outcome,
+        }
+    }
+    call().await
 }
 
 async fn commit(tx: Tx, what: &'static str) -> Result<()> {

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use retouch_domain::WorkerBootId;
+use retouch_ports::store::adapter::conflict;
 use retouch_ports::store::{Liveness, Presence};
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::change::conflict;
 use crate::error::failed;
 use crate::fields::Fields;
 use crate::{PostgresStore, Result, sql};

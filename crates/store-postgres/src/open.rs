@@ -17,17 +17,37 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/postgres");
 /// How long a call waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How the server is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostgresOptions {
+    /// At most so many connections; a liveness lock takes one more.
+    pub connections: u32,
+    /// After this the server gives up a statement, and a transaction whose process stopped in the middle of it: a
+    /// frozen process keeps no locks for longer.
+    pub statement_timeout: Duration,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self { connections: 10, statement_timeout: Duration::from_secs(60) }
+    }
+}
+
 impl PostgresStore {
-    /// Connects to the database of a URL such as `postgres://user:password@host:5432/retouch`, with at most so many
-    /// connections (a liveness lock takes one more).
+    /// Connects to the database of a URL such as `postgres://user:password@host:5432/retouch`.
     ///
     /// # Errors
     /// `Invalid`: the URL. `Unauthorized`, `NotFound`, `Unavailable`: what the server or the network says.
     /// `Incompatible`: the schema is older or newer than this build's.
-    pub async fn open(url: &str, connections: u32) -> Result<Self> {
-        let options = options(url)?;
+    pub async fn open(url: &str, wanted: PostgresOptions) -> Result<Self> {
+        let millis = wanted.statement_timeout.as_millis().to_string();
+        let options = options(url)?
+            .options([("statement_timeout", &millis), ("idle_in_transaction_session_timeout", &millis)]);
+        // A pool tries again and again, and says at last that it has no connection; one of our own says why.
+        let connection = options.connect().await.map_err(failed("connecting"))?;
+        connection.close().await.map_err(failed("closing a connection"))?;
         let pool = PgPoolOptions::new()
-            .max_connections(connections)
+            .max_connections(wanted.connections)
             .acquire_timeout(PATIENCE)
             .connect_with(options.clone())
             .await

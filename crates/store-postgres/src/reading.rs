@@ -25,15 +25,13 @@ impl Reading for PostgresStore {
     }
 
     async fn batch(&self, tenant: TenantId, batch: BatchId) -> Result<Option<BatchRecord>> {
-        let statement =
-            sql!("reading/batches").bind(tenant.uuid()).bind(batch.uuid()).bind(Uuid::nil()).bind(1_i64);
+        let statement = sql!("reading/batch").bind(tenant.uuid()).bind(batch.uuid());
         Ok(self.read("reading a batch", statement, batch_record).await?.pop())
     }
 
     async fn batches(&self, tenant: TenantId, page: Page<BatchId>) -> Result<Vec<BatchRecord>> {
         let statement = sql!("reading/batches")
             .bind(tenant.uuid())
-            .bind(None::<Uuid>)
             .bind(after(page, BatchId::uuid))
             .bind(i64::from(page.limit));
         self.read("reading batches", statement, batch_record).await

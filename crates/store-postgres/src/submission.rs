@@ -8,12 +8,11 @@ use retouch_ports::store::adapter::{self, totals};
 use retouch_ports::store::{
     Idempotency, LoadPart, Loading, Opened, Submission, Submitted, Verdict, VerdictTotals,
 };
-use retouch_ports::{PortError, PortErrorKind};
 
-use crate::change::{Changes, conflict, run};
+use crate::change::{Changes, run};
 use crate::error::failed;
 use crate::fields::Fields;
-use crate::{PostgresStore, Result, commit, sql};
+use crate::{PostgresStore, Result, again, commit, sql};
 
 #[async_trait]
 impl Submission for PostgresStore {
@@ -23,32 +22,19 @@ impl Submission for PostgresStore {
         jobs: &[NewJob],
         once: Option<&Idempotency>,
     ) -> Result<Submitted> {
-        let what = "storing a submission";
-        let mut tx = self.write(what).await?;
-        let mut changes = Changes::new(&mut tx);
-        if let Some(answer) = changes.replay(batch.tenant, once).await? {
-            return Ok(Submitted::Replayed(answer));
-        }
-        changes.insert_batch(batch, BatchState::Open).await?;
-        let intake = changes.insert_jobs(batch.tenant, batch.id, jobs).await?;
-        changes.add_totals(batch.id, &totals(&intake.verdicts), 0).await?;
-        changes.opened(batch.id, intake.counts().total).await?;
-        changes.keep_answer(batch.tenant, once).await?;
-        changes.finish().await?;
-        commit(tx, what).await?;
-        Ok(Submitted::New(intake.verdicts))
+        again(|| self.submit_batch(batch, jobs, once)).await
     }
 
     async fn begin_loading(&self, batch: &NewBatch) -> Result<Loading> {
-        self.begin_loading_batch(batch).await
+        again(|| self.begin_loading_batch(batch)).await
     }
 
     async fn load(&self, tenant: TenantId, batch: BatchId, part: LoadPart<'_>) -> Result<Vec<Verdict>> {
-        self.load_part(tenant, batch, part).await
+        again(|| self.load_part(tenant, batch, part)).await
     }
 
     async fn open(&self, tenant: TenantId, batch: BatchId, once: Option<&Idempotency>) -> Result<Opened> {
-        self.open_batch(tenant, batch, once).await
+        again(|| self.open_batch(tenant, batch, once)).await
     }
 
     async fn stale_loadings(&self, idle: Duration) -> Result<Vec<Loading>> {
@@ -71,6 +57,30 @@ impl Submission for PostgresStore {
     }
 }
 
+impl PostgresStore {
+    async fn submit_batch(
+        &self,
+        batch: &NewBatch,
+        jobs: &[NewJob],
+        once: Option<&Idempotency>,
+    ) -> Result<Submitted> {
+        let what = "storing a submission";
+        let mut tx = self.write(what).await?;
+        let mut changes = Changes::new(&mut tx);
+        if let Some(answer) = changes.replay(batch.tenant, once).await? {
+            return Ok(Submitted::Replayed(answer));
+        }
+        changes.insert_batch(batch, BatchState::Open).await?;
+        let intake = changes.insert_jobs(batch.tenant, batch.id, jobs).await?;
+        changes.add_totals(batch.id, &totals(&intake.verdicts), 0).await?;
+        changes.opened(batch.id, intake.counts().total).await?;
+        changes.keep_answer(batch.tenant, once).await?;
+        changes.finish().await?;
+        commit(tx, what).await?;
+        Ok(Submitted::New(intake.verdicts))
+    }
+}
+
 impl Changes<'_> {
     /// The answer given earlier under the same key.
     pub(crate) async fn replay(
@@ -89,12 +99,7 @@ impl Changes<'_> {
             .map_err(failed("reading an answer"))?;
         let Some(row) = row else { return Ok(None) };
         let given = answer(&row).map_err(failed("reading an answer"))?;
-        if given.fingerprint != once.fingerprint {
-            let text =
-                format!("the idempotency key {:?} was used for another request: use a new key", once.key);
-            return Err(conflict(text));
-        }
-        Ok(Some(given.answer))
+        adapter::replayed(given, once).map(Some)
     }
 
     pub(crate) async fn keep_answer(&mut self, tenant: TenantId, once: Option<&Idempotency>) -> Result<()> {
@@ -109,17 +114,13 @@ impl Changes<'_> {
     }
 
     pub(crate) async fn insert_batch(&mut self, batch: &NewBatch, state: BatchState) -> Result<()> {
-        batch.check().map_err(|error| {
-            PortError::new(PortErrorKind::Invalid, "the batch cannot be accepted").with_source(error)
-        })?;
+        adapter::batch_is_valid(batch)?;
         let known = sql!("submission/batch_exists")
             .bind(batch.id.uuid())
             .fetch_optional(&mut **self.tx)
             .await
             .map_err(failed("storing a batch"))?;
-        if known.is_some() {
-            return Err(conflict(format!("the batch {} exists already", batch.id)));
-        }
+        adapter::must_be_new(known.is_some(), batch.id)?;
         let statement = sql!("submission/insert_batch")
             .bind(batch.id.uuid())
             .bind(batch.tenant.uuid())

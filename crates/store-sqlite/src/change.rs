@@ -1,15 +1,13 @@
 //! Writing what happened to jobs: rows, attempts, leases, events, counts, and what waited for them.
 
-use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::collections::{BTreeMap, HashMap};
 
-use retouch_domain::{BatchId, Change, Counts, Event, Illegal, JobId, JobState, LockedJob};
-use retouch_ports::store::adapter;
-use retouch_ports::{PortError, PortErrorKind};
+use retouch_domain::{BatchId, Change, Counts, Event, JobId, LockedJob};
+use retouch_ports::store::adapter::{self, Waits};
 
 use crate::error::failed;
 use crate::fields::Fields;
-use crate::{Result, Tx, sql};
+use crate::{PART, Result, Tx, sql};
 
 /// What happens to a set of jobs within one transaction.
 pub(crate) struct Changes<'t> {
@@ -94,13 +92,7 @@ impl<'t> Changes<'t> {
         let rows = adapter::changes(changes).to_string();
         let what = "changing jobs";
         let changed = run(sql!("change/update_jobs").bind(&rows).bind(self.now), self.tx, what).await?;
-        if usize::try_from(changed) != Ok(changes.len()) {
-            let text = format!(
-                "{changed} of {} locked jobs were changed: the rows are not what they were",
-                changes.len()
-            );
-            return Err(PortError::new(PortErrorKind::Internal, text));
-        }
+        adapter::all_changed(usize::try_from(changed).unwrap_or(usize::MAX), changes.len())?;
         if changes.iter().any(|change| change.attempt.is_some()) {
             run(sql!("change/insert_attempts").bind(&rows).bind(self.now), self.tx, "recording attempts")
                 .await?;
@@ -137,42 +129,56 @@ impl<'t> Changes<'t> {
         if waiting.is_empty() {
             return Ok(Vec::new());
         }
-        let met = self.met(&waiting).await?;
-        let doomed = self.doomed(&waiting).await?;
         let locked = self.lock(waiting).await?;
-        let follow = |job: LockedJob| {
-            let event = if doomed.contains(&job.job) {
-                Event::DependencyFailed
-            } else if !met.contains(&job.job) {
-                return None;
-            } else if job.later {
-                Event::UnblockedLater
-            } else {
-                Event::Unblocked
-            };
-            (job.state == JobState::Blocked).then(|| job.change(event).map_err(illegal))
+        let waits = self.waits(locked.iter().map(|job| job.job)).await?;
+        adapter::follow(locked, &waits)
+    }
+
+    /// What jobs wait for.
+    pub(crate) async fn waits(
+        &mut self,
+        jobs: impl IntoIterator<Item = JobId>,
+    ) -> Result<HashMap<JobId, Waits>> {
+        let what = "reading dependencies";
+        let statement = sql!("change/waits").bind(adapter::ids(jobs).to_string());
+        let rows = statement.fetch_all(&mut **self.tx).await.map_err(failed(what))?;
+        let waits = |row| {
+            let row = Fields(row);
+            Ok((row.id("job")?, Waits { unmet: row.flag("unmet")?, doomed: row.flag("doomed")? }))
         };
-        locked.into_iter().filter_map(follow).collect()
+        rows.iter().map(waits).collect::<std::result::Result<_, _>>().map_err(failed(what))
     }
 
-    /// Those of the jobs that wait for nothing any more.
-    pub(crate) async fn met(&mut self, jobs: &[JobId]) -> Result<Vec<JobId>> {
-        let rows = sql!("change/met")
-            .bind(adapter::ids(jobs).to_string())
-            .fetch_all(&mut **self.tx)
-            .await
-            .map_err(failed("reading dependencies"))?;
-        jobs_of(&rows, "job")
+    /// Deletes some jobs of a failed batch, and fails what waits for them without their having succeeded. False if there
+    /// were none.
+    pub(crate) async fn delete_jobs(&mut self, batch: BatchId) -> Result<bool> {
+        let what = "deleting jobs";
+        let statement = sql!("change/jobs_of_batch").bind(batch.to_string()).bind(PART);
+        let rows = statement.fetch_all(&mut **self.tx).await.map_err(failed(what))?;
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        let jobs = adapter::ids(jobs_of(&rows, "id")?).to_string();
+        run(sql!("change/forget_met_jobs").bind(&jobs), self.tx, what).await?;
+        let waiting = self.dependents_of_jobs(jobs.clone()).await?;
+        for statement in [
+            sql!("change/delete_attempts"),
+            sql!("change/delete_job_events"),
+            sql!("change/delete_dependencies"),
+            sql!("change/delete_jobs"),
+        ] {
+            run(statement.bind(&jobs), self.tx, what).await?;
+        }
+        let next = self.follow(waiting).await?;
+        self.apply(next).await?;
+        Ok(true)
     }
 
-    /// Those of the jobs that wait for something that ended without success.
-    async fn doomed(&mut self, jobs: &[JobId]) -> Result<Vec<JobId>> {
-        let rows = sql!("change/doomed")
-            .bind(adapter::ids(jobs).to_string())
-            .fetch_all(&mut **self.tx)
-            .await
-            .map_err(failed("reading dependencies"))?;
-        jobs_of(&rows, "job")
+    /// From here on nothing of the batch runs, is loaded or retried: its rows are to be deleted.
+    pub(crate) async fn fail_batch(&mut self, batch: BatchId) -> Result<()> {
+        let statement = sql!("submission/fail_batch").bind(batch.to_string()).bind(self.now);
+        run(statement, self.tx, "giving up a batch").await?;
+        Ok(())
     }
 
     /// Logs an event of a batch.
@@ -198,18 +204,4 @@ pub(crate) fn jobs_of(rows: &[sqlx::sqlite::SqliteRow], column: &str) -> Result<
         .map(|row| Fields(row).id(column))
         .collect::<std::result::Result<_, _>>()
         .map_err(failed("reading jobs"))
-}
-
-/// A transition that the caller had made sure of.
-pub(crate) fn illegal(error: Illegal) -> PortError {
-    PortError::new(PortErrorKind::Internal, "a job was to change in a way that its state does not allow")
-        .with_source(error)
-}
-
-pub(crate) fn not_found(what: &str, id: impl Display) -> PortError {
-    PortError::new(PortErrorKind::NotFound, format!("there is no {what} {id}"))
-}
-
-pub(crate) fn conflict(text: impl Into<String>) -> PortError {
-    PortError::new(PortErrorKind::Conflict, text)
 }

@@ -1,11 +1,11 @@
 //! Claims and takeovers.
 
-use retouch_domain::{Change, Cost, Event, JobId, JobState, Loss, WorkerBootId};
-use retouch_ports::store::adapter::{self, Holder, TicketRow};
-use retouch_ports::store::{Claim, Claimed, Fence, LeaseTerms, Refusal, TakeOver, Ticket};
+use retouch_domain::{JobId, WorkerBootId};
+use retouch_ports::store::adapter::{self, Claims, Holder, TakingOver, TicketRow};
+use retouch_ports::store::{Claim, Claimed, Fence, LeaseTerms, TakeOver, Ticket};
 use sqlx::sqlite::SqliteRow;
 
-use crate::change::{Changes, illegal, run};
+use crate::change::{Changes, run};
 use crate::error::failed;
 use crate::fields::Fields;
 use crate::{Result, SqliteStore, commit, sql};
@@ -16,45 +16,16 @@ impl SqliteStore {
         let mut tx = self.write(what).await?;
         let mut changes = Changes::new(&mut tx, self.micros());
         let rows = changes.tickets(tickets.iter().map(|ticket| ticket.job)).await?;
-        let mut claims = Vec::with_capacity(tickets.len());
-        let mut taken: Vec<TicketRow> = Vec::new();
-        let mut void = Vec::new();
-        for ticket in tickets {
-            let row = rows.iter().find(|row| row.locked.job == ticket.job);
-            let refusal = match row {
-                None => Some(Refusal::Unknown),
-                Some(row) if taken.iter().any(|other| other.locked.job == row.locked.job) => {
-                    Some(Refusal::Running)
-                }
-                Some(row) => row.refusal(ticket),
-            };
-            match (refusal, row) {
-                (None, Some(row)) => {
-                    taken.push(row.clone());
-                    claims.push(Claim::Claimed(Box::new(row.claimed.clone())));
-                }
-                (refusal, _) => {
-                    let refusal = refusal.unwrap_or(Refusal::Unknown);
-                    if matches!(refusal, Refusal::Paused | Refusal::Moved(_)) {
-                        void.push(Fence { job: ticket.job, epoch: ticket.epoch });
-                    }
-                    claims.push(Claim::Refused(refusal));
-                }
-            }
-        }
-        if !void.is_empty() {
-            let rows = adapter::fences(void).to_string();
+        let mut claims = Claims::judge(tickets, rows);
+        if !claims.void.is_empty() {
+            let rows = adapter::fences(std::mem::take(&mut claims.void)).to_string();
             run(sql!("dispatch/unmark").bind(rows), changes.tx, "unmarking a refused job").await?;
         }
-        let mut runs = changes.start(terms, self, taken).await?.into_iter();
-        for claim in &mut claims {
-            if let Claim::Claimed(claimed) = claim {
-                **claimed = runs.next().ok_or_else(|| illegal_claim(claimed.fence.job))?;
-            }
-        }
+        let taken = std::mem::take(&mut claims.taken);
+        let runs = changes.start(terms, self, taken).await?;
         changes.finish().await?;
         commit(tx, what).await?;
-        Ok(claims)
+        Ok(claims.answers(runs))
     }
 
     pub(crate) async fn take_over_run(
@@ -67,37 +38,28 @@ impl SqliteStore {
         let what = "taking over a run";
         let mut tx = self.write(what).await?;
         let mut changes = Changes::new(&mut tx, self.micros());
-        let Some(row) = changes.tickets([ticket.job]).await?.pop() else {
-            return Ok(TakeOver::Refused(Refusal::Unknown));
-        };
-        let holder = match (row.refusal(ticket), row.holder) {
-            (Some(Refusal::Running), Some(holder)) => holder,
-            (refusal, _) => return Ok(TakeOver::Refused(refusal.unwrap_or(Refusal::Stale))),
-        };
-        let fence = Fence { job: ticket.job, epoch: row.locked.epoch };
-        if holder.boot == terms.boot {
-            let statement = sql!("work/readopt")
-                .bind(fence.job.to_string())
-                .bind(i64::from(fence.epoch))
-                .bind(self.micros_ahead(terms.length));
-            run(statement, &mut tx, what).await?;
-            commit(tx, what).await?;
-            return Ok(TakeOver::Readopted(fence));
-        }
-        let loss = match (holder_dead == Some(holder.boot), holder.expired) {
-            (true, _) => Loss::Crash,
-            (false, true) => Loss::LeaseExpired,
-            (false, false) => return Ok(TakeOver::Held(holder.boot)),
-        };
-        let lost = row.locked.clone().lost(loss, None, Cost::default(), random).map_err(illegal)?;
-        let (state, next) = (lost.state, lost.after());
-        changes.apply(vec![lost]).await?;
-        let outcome = if state == JobState::Queued && row.closed(ticket.band).is_none() {
-            let row = TicketRow { locked: next, holder: None, ..row };
-            let claimed = changes.start(terms, self, vec![row]).await?.pop();
-            TakeOver::Claimed(Box::new(claimed.ok_or_else(|| illegal_claim(ticket.job))?))
-        } else {
-            TakeOver::Ended(state)
+        let row = changes.tickets([ticket.job]).await?.pop();
+        let outcome = match TakingOver::judge(terms, ticket, row, holder_dead, random)? {
+            TakingOver::Done(outcome) => return Ok(outcome),
+            TakingOver::Readopt(fence) => {
+                let statement = sql!("work/readopt")
+                    .bind(fence.job.to_string())
+                    .bind(i64::from(fence.epoch))
+                    .bind(self.micros_ahead(terms.length));
+                run(statement, changes.tx, what).await?;
+                TakeOver::Readopted(fence)
+            }
+            TakingOver::Lost(lost, again) => {
+                let state = lost.state;
+                changes.apply(vec![*lost]).await?;
+                match again {
+                    None => TakeOver::Ended(state),
+                    Some(row) => {
+                        let claimed = changes.start(terms, self, vec![*row]).await?.pop();
+                        TakeOver::Claimed(Box::new(claimed.ok_or_else(|| adapter::no_run(ticket.job))?))
+                    }
+                }
+            }
         };
         changes.finish().await?;
         commit(tx, what).await?;
@@ -128,14 +90,7 @@ impl Changes<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let mut claims: Vec<Change> = Vec::with_capacity(rows.len());
-        let mut runs = Vec::with_capacity(rows.len());
-        for row in rows {
-            let change = row.locked.change(Event::Claimed).map_err(illegal)?;
-            let fence = Fence { job: change.before.job, epoch: change.epoch };
-            runs.push(Claimed { fence, starts: change.tally.starts, ..row.claimed });
-            claims.push(change);
-        }
+        let (claims, runs) = adapter::start(rows)?;
         self.apply(claims).await?;
         let statement = sql!("work/insert_leases")
             .bind(adapter::leases(&runs).to_string())
@@ -180,9 +135,4 @@ fn ticket_row(row: &SqliteRow, now: i64) -> std::result::Result<TicketRow, sqlx:
         claimed,
         locked,
     })
-}
-
-fn illegal_claim(job: JobId) -> retouch_ports::PortError {
-    let text = format!("the claim of job {job} has no run");
-    retouch_ports::PortError::new(retouch_ports::PortErrorKind::Internal, text)
 }

@@ -5,12 +5,12 @@ use std::collections::{HashMap, VecDeque};
 use async_trait::async_trait;
 use retouch_domain::fair::{self, BandQueue, Candidate, Rules, TenantQueue};
 use retouch_domain::{Band, JobId, Pool, TenantId, Timestamp};
-use retouch_ports::store::adapter;
+use retouch_ports::store::adapter::{self, illegal};
 use retouch_ports::store::{Backlog, Dispatch, Dispatched, Fence, Result, Ticket};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
 
-use crate::change::{Changes, illegal, run};
+use crate::change::{Changes, run};
 use crate::error::failed;
 use crate::fields::Fields;
 use crate::{SqliteStore, Tx, commit, sql};
@@ -22,9 +22,10 @@ impl Dispatch for SqliteStore {
     async fn dispatch(&self, pool: &Pool, rules: &Rules) -> Result<Dispatched> {
         let now = self.micros();
         let mut tx = self.write(WHAT).await?;
-        let mut desk = Desk { tx: &mut tx, pool, now, rooms: HashMap::new(), epochs: HashMap::new() };
+        let mut desk = Desk { tx: &mut tx, pool, now, epochs: HashMap::new() };
         let mut bands = desk.bands(rules).await?;
-        let picks = fair::select(&mut bands, &mut desk.rooms, rules);
+        let mut rooms = desk.rooms().await?;
+        let picks = fair::select(&mut bands, &mut rooms, rules);
         if picks.is_empty() {
             return Ok(Dispatched::Tickets(Vec::new()));
         }
@@ -95,7 +96,6 @@ struct Desk<'t> {
     tx: &'t mut Tx,
     pool: &'t Pool,
     now: i64,
-    rooms: HashMap<TenantId, u32>,
     epochs: HashMap<JobId, (TenantId, u32)>,
 }
 
@@ -104,13 +104,6 @@ impl Desk<'_> {
     async fn bands(&mut self, rules: &Rules) -> Result<Vec<BandQueue>> {
         let lanes = self.rows(sql!("dispatch/lanes").bind(self.pool.as_str())).await?;
         let out = self.rows(sql!("dispatch/dispatched").bind(self.pool.as_str())).await?;
-        let mut busy: HashMap<TenantId, u32> = HashMap::new();
-        let running = self.rows(sql!("dispatch/running")).await?;
-        for row in out.iter().chain(&running) {
-            let row = Fields(row);
-            let jobs: u32 = row.count("jobs").map_err(failed(WHAT))?;
-            *busy.entry(row.id("tenant").map_err(failed(WHAT))?).or_default() += jobs;
-        }
         let mut bands = Vec::with_capacity(Band::ALL.len());
         for band in Band::ALL {
             let of_band = |row: &&SqliteRow| Fields(row).band("band").is_ok_and(|other| other == band);
@@ -126,26 +119,28 @@ impl Desk<'_> {
                 dispatched: u32::try_from(dispatched).unwrap_or(u32::MAX),
                 owed: owed.map_err(failed(WHAT))?,
                 turn: turn.map_err(failed(WHAT))?,
-                tenants: self.tenants(band, rules, &busy).await?,
+                tenants: self.tenants(band, rules).await?,
             });
         }
         Ok(bands)
     }
 
-    async fn tenants(
-        &mut self,
-        band: Band,
-        rules: &Rules,
-        busy: &HashMap<TenantId, u32>,
-    ) -> Result<Vec<TenantQueue>> {
+    /// How many jobs more each tenant with a limit may have dispatched or running, in all pools together.
+    async fn rooms(&mut self) -> Result<HashMap<TenantId, u32>> {
+        let rows = self.rows(sql!("dispatch/in_use")).await?;
+        let room = |row| {
+            let row = Fields(row);
+            let (limit, used): (u32, u32) = (row.count("max_running")?, row.count("jobs")?);
+            Ok((row.id("tenant")?, limit.saturating_sub(used)))
+        };
+        rows.iter().map(room).collect::<std::result::Result<_, _>>().map_err(failed(WHAT))
+    }
+
+    async fn tenants(&mut self, band: Band, rules: &Rules) -> Result<Vec<TenantQueue>> {
         let rows = self.rows(sql!("dispatch/tenants").bind(self.pool.as_str()).bind(band.code())).await?;
         let mut tenants = Vec::with_capacity(rows.len());
         for row in &rows {
-            let (mut queue, limit) = tenant_queue(&Fields(row)).map_err(failed(WHAT))?;
-            if let Some(limit) = limit {
-                let room = limit.saturating_sub(busy.get(&queue.tenant).copied().unwrap_or(0));
-                self.rooms.insert(queue.tenant, room);
-            }
+            let mut queue = tenant_queue(&Fields(row)).map_err(failed(WHAT))?;
             let statement = sql!("dispatch/candidates")
                 .bind(self.pool.as_str())
                 .bind(band.code())
@@ -208,15 +203,13 @@ impl Desk<'_> {
     }
 }
 
-fn tenant_queue(row: &Fields<'_>) -> std::result::Result<(TenantQueue, Option<u32>), sqlx::Error> {
-    let limit: Option<i64> = row.get("max_running")?;
-    let queue = TenantQueue {
+fn tenant_queue(row: &Fields<'_>) -> std::result::Result<TenantQueue, sqlx::Error> {
+    Ok(TenantQueue {
         tenant: row.id("tenant")?,
         weight: row.count("weight")?,
         deficit: row.int("deficit")?,
         jobs: VecDeque::new(),
-    };
-    Ok((queue, limit.map(|limit| u32::try_from(limit).unwrap_or(0))))
+    })
 }
 
 fn candidate(row: &Fields<'_>) -> std::result::Result<(Candidate, u32), sqlx::Error> {

@@ -45,9 +45,10 @@ fn judge(error: &Error) -> (PortErrorKind, &'static str) {
                 10 => (PortErrorKind::Unavailable, ": the disk answers with an error"),
                 11 | 26 => (PortErrorKind::Corrupt, ": the file is damaged, or is no SQLite database"),
                 13 => (PortErrorKind::Full, ": the disk is full; make room and try again"),
-                14 => {
-                    (PortErrorKind::Unavailable, ": the file cannot be opened; check that its folder exists")
-                }
+                14 => (
+                    PortErrorKind::Unavailable,
+                    ": the file cannot be opened; `retouch migrate` makes it where there is none, else check its owner and mode",
+                ),
                 19 => (PortErrorKind::Conflict, ": a constraint does not hold"),
                 _ => (PortErrorKind::Internal, ""),
             }

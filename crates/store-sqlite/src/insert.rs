@@ -1,12 +1,9 @@
 //! Storing the rows of jobs, with a verdict on each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use retouch_domain::spec::MAX_ROWS;
-use retouch_domain::{BatchId, Dependency, NewJob, TenantId};
-use retouch_ports::store::Verdict;
+use retouch_domain::{BatchId, JobId, NewJob, TenantId};
 use retouch_ports::store::adapter::{self, Intake, Known, Wanted};
-use retouch_ports::{PortError, PortErrorKind};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
 
@@ -14,6 +11,8 @@ use crate::change::{Changes, jobs_of, run};
 use crate::error::failed;
 use crate::fields::Fields;
 use crate::{Result, sql};
+
+const LOOKING_UP: &str = "looking up keys and dependencies";
 
 impl Changes<'_> {
     /// Stores jobs of a batch; their number is not counted yet.
@@ -23,32 +22,21 @@ impl Changes<'_> {
         batch: BatchId,
         jobs: &'a [NewJob],
     ) -> Result<Intake<'a>> {
-        if jobs.len() > MAX_ROWS {
-            let text = format!(
-                "{} jobs in one call; at most {MAX_ROWS} are accepted: send them in parts",
-                jobs.len()
-            );
-            return Err(PortError::new(PortErrorKind::Invalid, text));
-        }
-        let mut known = self.known(tenant, &Wanted::of(jobs)).await?;
+        adapter::rows_fit(jobs)?;
+        let wanted = Wanted::of(jobs);
+        let mut known = self.known(tenant, batch, &wanted).await?;
         // A batch is not over before all of its jobs are: none of them can wait for it.
         known.batches.remove(&batch);
-        let mut intake = Intake::judge(jobs, known);
-        let rows = sql!("submission/insert_jobs")
+        // There is one writer: what is looked up now still holds when the rows are stored.
+        known.in_use = self.ids_in_use(jobs.iter().map(|job| job.id)).await?;
+        let intake = Intake::judge(jobs, known);
+        let statement = sql!("submission/insert_jobs")
             .bind(adapter::jobs(&intake.accepted).to_string())
             .bind(batch.to_string())
             .bind(tenant.to_string())
-            .bind(self.now)
-            .fetch_all(&mut **self.tx)
-            .await
-            .map_err(failed("storing jobs"))?;
-        // Keys cannot have changed since they were looked up: there is one writer.
-        intake.keep_only(&HashSet::from_iter(jobs_of(&rows, "id")?), &HashMap::new());
-        let waits: Vec<Value> = intake
-            .accepted
-            .iter()
-            .flat_map(|row| row.unmet.iter().map(|on| dependency(row.job, *on)))
-            .collect();
+            .bind(self.now);
+        run(statement, self.tx, "storing jobs").await?;
+        let waits = adapter::dependencies(&intake.accepted);
         if !waits.is_empty() {
             let rows = Value::Array(waits).to_string();
             run(sql!("submission/insert_dependencies").bind(rows), self.tx, "storing dependencies").await?;
@@ -56,22 +44,38 @@ impl Changes<'_> {
         Ok(intake)
     }
 
-    async fn known(&mut self, tenant: TenantId, wanted: &Wanted) -> Result<Known> {
-        let what = "looking up keys and dependencies";
+    async fn ids_in_use(&mut self, ids: impl Iterator<Item = JobId>) -> Result<HashSet<JobId>> {
+        let statement = sql!("submission/ids_in_use").bind(adapter::ids(ids).to_string());
+        let rows = statement.fetch_all(&mut **self.tx).await.map_err(failed("looking up ids"))?;
+        Ok(HashSet::from_iter(jobs_of(&rows, "id")?))
+    }
+
+    async fn known(&mut self, tenant: TenantId, batch: BatchId, wanted: &Wanted) -> Result<Known> {
         let mut known = Known::default();
-        for row in &self.look_up(sql!("submission/known_keys"), tenant, json!(wanted.keys)).await? {
-            let row = Fields(row);
-            known.keys.insert(row.get("key").map_err(failed(what))?, row.id("id").map_err(failed(what))?);
+        if !wanted.keys.is_empty() {
+            let statement = sql!("submission/known_keys")
+                .bind(tenant.to_string())
+                .bind(json!(wanted.keys).to_string())
+                .bind(batch.to_string());
+            for row in &statement.fetch_all(&mut **self.tx).await.map_err(failed(LOOKING_UP))? {
+                let row = Fields(row);
+                let id = row.id("id").map_err(failed(LOOKING_UP))?;
+                known.keys.insert(row.get("key").map_err(failed(LOOKING_UP))?, id);
+                if row.flag("loading").map_err(failed(LOOKING_UP))? {
+                    known.loading.insert(id);
+                }
+            }
         }
         for row in &self.look_up(sql!("submission/known_jobs"), tenant, adapter::ids(&wanted.jobs)).await? {
             let row = Fields(row);
-            known.jobs.insert(row.id("id").map_err(failed(what))?, row.state("state").map_err(failed(what))?);
+            let state = row.state("state").map_err(failed(LOOKING_UP))?;
+            known.jobs.insert(row.id("id").map_err(failed(LOOKING_UP))?, state);
         }
         let batches = adapter::ids(&wanted.batches);
         for row in &self.look_up(sql!("submission/known_batches"), tenant, batches).await? {
             let row = Fields(row);
-            let state = row.batch_state("state").map_err(failed(what))?;
-            known.batches.insert(row.id("id").map_err(failed(what))?, state);
+            let state = row.batch_state("state").map_err(failed(LOOKING_UP))?;
+            known.batches.insert(row.id("id").map_err(failed(LOOKING_UP))?, state);
         }
         Ok(known)
     }
@@ -90,29 +94,6 @@ impl Changes<'_> {
             .bind(wanted.to_string())
             .fetch_all(&mut **self.tx)
             .await
-            .map_err(failed("looking up keys and dependencies"))
-    }
-}
-
-fn dependency(job: &NewJob, on: Dependency) -> Value {
-    let job = job.id.to_string();
-    match on {
-        Dependency::Job(on) => json!({"job": job, "on_job": on.to_string()}),
-        Dependency::Batch(on) => json!({"job": job, "on_batch": on.to_string()}),
-    }
-}
-
-/// The error for a call none of whose rows may be invalid.
-pub(crate) fn refuse_invalid(verdicts: &[Verdict]) -> Result<()> {
-    let invalid = verdicts.iter().enumerate().find_map(|(index, verdict)| match verdict {
-        Verdict::Invalid(error) => Some((index, error)),
-        _ => None,
-    });
-    match invalid {
-        None => Ok(()),
-        Some((index, error)) => {
-            let text = format!("child {index} of a result cannot be accepted");
-            Err(PortError::new(PortErrorKind::Invalid, text).with_source(error.clone()))
-        }
+            .map_err(failed(LOOKING_UP))
     }
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use retouch_domain::WorkerBootId;
+use retouch_ports::store::adapter::conflict;
 use retouch_ports::store::{Liveness, Presence};
 
-use crate::change::conflict;
 use crate::{Result, SqliteStore};
 
 type Alive = Arc<Mutex<HashSet<WorkerBootId>>>;

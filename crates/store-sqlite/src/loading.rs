@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use retouch_domain::{BatchId, BatchState, NewBatch, TenantId};
-use retouch_ports::store::adapter::totals;
+use retouch_ports::store::adapter::{must_follow, must_load, not_found, totals};
 use retouch_ports::store::{Idempotency, LoadPart, Loading, Opened, Verdict, VerdictTotals};
 use sqlx::sqlite::SqliteRow;
 
-use crate::change::{Changes, conflict, not_found, run};
+use crate::change::{Changes, run};
 use crate::error::failed;
 use crate::fields::Fields;
-use crate::{PART, Result, SqliteStore, commit, sql};
+use crate::{Result, SqliteStore, commit, sql};
 
 impl SqliteStore {
     pub(crate) async fn begin_loading_batch(&self, batch: &NewBatch) -> Result<Loading> {
@@ -39,12 +39,7 @@ impl SqliteStore {
         let (loading, state) =
             changes.loading(tenant, batch).await?.ok_or_else(|| not_found("batch", batch))?;
         must_load(state, batch)?;
-        if loading.offset != part.from {
-            let (offset, from) = (loading.offset, part.from);
-            return Err(conflict(format!(
-                "batch {batch} is loaded up to {offset}, and the part begins at {from}: go on at {offset}"
-            )));
-        }
+        must_follow(&loading, &part)?;
         let intake = changes.insert_jobs(tenant, batch, part.jobs).await?;
         let mut totals = totals(&intake.verdicts);
         totals.invalid += part.unreadable;
@@ -69,7 +64,7 @@ impl SqliteStore {
         let (loading, state) =
             changes.loading(tenant, batch).await?.ok_or_else(|| not_found("batch", batch))?;
         must_load(state, batch)?;
-        changes.set_batch_state(batch, BatchState::Open).await?;
+        run(sql!("submission/open_batch").bind(batch.to_string()), changes.tx, what).await?;
         changes.opened(batch, i64::try_from(loading.totals.new).unwrap_or(i64::MAX)).await?;
         changes.keep_answer(tenant, once).await?;
         changes.finish().await?;
@@ -91,31 +86,27 @@ impl SqliteStore {
     }
 
     pub(crate) async fn abandon_batch(&self, tenant: TenantId, batch: BatchId) -> Result<()> {
+        while self.abandon_part(tenant, batch).await? {}
+        Ok(())
+    }
+
+    /// Gives up a loading batch and deletes some of its rows; false if there are no more.
+    async fn abandon_part(&self, tenant: TenantId, batch: BatchId) -> Result<bool> {
         let what = "giving up a bulk submission";
-        loop {
-            let mut tx = self.write(what).await?;
-            let mut changes = Changes::new(&mut tx, self.micros());
-            let (_, state) =
-                changes.loading(tenant, batch).await?.ok_or_else(|| not_found("batch", batch))?;
-            if state != BatchState::Failed {
-                must_load(state, batch)?;
-                // From here on nothing is loaded any more; a crash leaves rows that the next call deletes.
-                changes.set_batch_state(batch, BatchState::Failed).await?;
-                changes.log_batch(batch, "batch_over").await?;
-            }
-            let gone = sql!("submission/delete_loaded")
-                .bind(batch.to_string())
-                .bind(PART)
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(failed(what))?;
-            let gone = retouch_ports::store::adapter::ids(crate::change::jobs_of(&gone, "id")?);
-            run(sql!("change/delete_dependencies").bind(gone.to_string()), &mut tx, what).await?;
-            commit(tx, what).await?;
-            if gone.as_array().is_none_or(Vec::is_empty) {
-                return Ok(());
-            }
+        let mut tx = self.write(what).await?;
+        let mut changes = Changes::new(&mut tx, self.micros());
+        let (_, state) = changes.loading(tenant, batch).await?.ok_or_else(|| not_found("batch", batch))?;
+        if state != BatchState::Failed {
+            must_load(state, batch)?;
+            // From here on nothing is loaded any more; a crash leaves rows that the next call deletes.
+            changes.fail_batch(batch).await?;
+            changes.log_batch(batch, "batch_over").await?;
+            changes.apply_batches_over(&[batch]).await?;
         }
+        let more = changes.delete_jobs(batch).await?;
+        changes.finish().await?;
+        commit(tx, what).await?;
+        Ok(more)
     }
 }
 
@@ -129,20 +120,6 @@ impl Changes<'_> {
             .map_err(failed("reading a batch"))?;
         row.as_ref().map(loading).transpose().map_err(failed("reading a batch"))
     }
-
-    async fn set_batch_state(&mut self, batch: BatchId, state: BatchState) -> Result<()> {
-        let ended = (state != BatchState::Open).then_some(self.now);
-        let statement = sql!("submission/set_state").bind(batch.to_string()).bind(state.code()).bind(ended);
-        run(statement, self.tx, "changing a batch").await?;
-        Ok(())
-    }
-}
-
-fn must_load(state: BatchState, batch: BatchId) -> Result<()> {
-    if state == BatchState::Loading {
-        return Ok(());
-    }
-    Err(conflict(format!("the batch {batch} is {}, not loading", state.code())))
 }
 
 fn loading(row: &SqliteRow) -> std::result::Result<(Loading, BatchState), sqlx::Error> {

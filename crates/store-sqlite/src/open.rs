@@ -20,29 +20,35 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
 /// How long a statement waits for another process's lock.
 const BUSY: Duration = Duration::from_secs(10);
-const READERS: u32 = 4;
 
 impl SqliteStore {
-    /// Opens the store of a URL such as `sqlite:retouch.db` or `sqlite:/var/lib/retouch/jobs.db`.
+    /// Opens the store of a URL such as `sqlite:retouch.db` or `sqlite:/var/lib/retouch/jobs.db`, with one connection for
+    /// writing and so many for reading.
     ///
     /// # Errors
     /// `Invalid`: the URL. `Incompatible`: the schema is older or newer than this build's. And what opening a file gives.
-    pub async fn open(url: &str, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub async fn open(url: &str, readers: u32, clock: Arc<dyn Clock>) -> Result<Self> {
         let options = options(url)?;
         let pool =
             |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(Duration::from_secs(30));
         let writer = pool(1).connect_with(options.clone()).await.map_err(failed("opening the database"))?;
         check_schema(&writer).await?;
-        let readers = pool(READERS).connect_with(options).await.map_err(failed("opening the database"))?;
+        let readers = pool(readers).connect_with(options).await.map_err(failed("opening the database"))?;
         Ok(Self { readers, writer, clock, alive: Arc::new(Mutex::new(HashSet::new())) })
     }
 
-    /// Makes the file where there is none, and brings its schema up to this build's.
+    /// Makes the file where there is none, with its folder, and brings its schema up to this build's.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub async fn migrate(url: &str) -> Result<()> {
         let options = options(url)?.create_if_missing(true);
+        if let Some(folder) = options.get_filename().parent().filter(|folder| !folder.as_os_str().is_empty())
+        {
+            tokio::fs::create_dir_all(folder)
+                .await
+                .map_err(|error| failed("making its folder")(error.into()))?;
+        }
         let mut connection = options.connect().await.map_err(failed("opening the database"))?;
         // Not `run`, whose future no task can be spawned with ("implementation of `Acquire` is not general enough").
         MIGRATOR.run_direct(None, &mut connection, false).await.map_err(migration_failed)?;

@@ -21,17 +21,12 @@ impl Reading for SqliteStore {
     }
 
     async fn batch(&self, tenant: TenantId, batch: BatchId) -> Result<Option<BatchRecord>> {
-        let statement =
-            sql!("reading/batches").bind(tenant.to_string()).bind(batch.to_string()).bind("").bind(1);
+        let statement = sql!("reading/batch").bind(tenant.to_string()).bind(batch.to_string());
         Ok(self.read("reading a batch", statement, batch_record).await?.pop())
     }
 
     async fn batches(&self, tenant: TenantId, page: Page<BatchId>) -> Result<Vec<BatchRecord>> {
-        let statement = sql!("reading/batches")
-            .bind(tenant.to_string())
-            .bind(None::<String>)
-            .bind(after(page))
-            .bind(page.limit);
+        let statement = sql!("reading/batches").bind(tenant.to_string()).bind(after(page)).bind(page.limit);
         self.read("reading batches", statement, batch_record).await
     }
 

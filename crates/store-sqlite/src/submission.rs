@@ -8,9 +8,8 @@ use retouch_ports::store::adapter::{self, totals};
 use retouch_ports::store::{
     Idempotency, LoadPart, Loading, Opened, Submission, Submitted, Verdict, VerdictTotals,
 };
-use retouch_ports::{PortError, PortErrorKind};
 
-use crate::change::{Changes, conflict, run};
+use crate::change::{Changes, run};
 use crate::error::failed;
 use crate::fields::Fields;
 use crate::{Result, SqliteStore, commit, sql};
@@ -87,12 +86,7 @@ impl Changes<'_> {
             .map_err(failed("reading an answer"))?;
         let Some(row) = row else { return Ok(None) };
         let given = answer(&row).map_err(failed("reading an answer"))?;
-        if given.fingerprint != once.fingerprint {
-            let text =
-                format!("the idempotency key {:?} was used for another request: use a new key", once.key);
-            return Err(conflict(text));
-        }
-        Ok(Some(given.answer))
+        adapter::replayed(given, once).map(Some)
     }
 
     pub(crate) async fn keep_answer(&mut self, tenant: TenantId, once: Option<&Idempotency>) -> Result<()> {
@@ -108,17 +102,13 @@ impl Changes<'_> {
     }
 
     pub(crate) async fn insert_batch(&mut self, batch: &NewBatch, state: BatchState) -> Result<()> {
-        batch.check().map_err(|error| {
-            PortError::new(PortErrorKind::Invalid, "the batch cannot be accepted").with_source(error)
-        })?;
+        adapter::batch_is_valid(batch)?;
         let known = sql!("submission/batch_exists")
             .bind(batch.id.to_string())
             .fetch_optional(&mut **self.tx)
             .await
             .map_err(failed("storing a batch"))?;
-        if known.is_some() {
-            return Err(conflict(format!("the batch {} exists already", batch.id)));
-        }
+        adapter::must_be_new(known.is_some(), batch.id)?;
         let statement = sql!("submission/insert_batch")
             .bind(batch.id.to_string())
             .bind(batch.tenant.to_string())

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use retouch_domain::{
-    BatchId, BatchState, Change, Cost, Event, Illegal, JobId, LockedJob, Loss, TenantId, WorkerBootId,
+    BatchId, BatchState, Change, Cost, Event, Illegal, JobId, LockedJob, TenantId, WorkerBootId,
 };
-use retouch_ports::store::adapter;
+use retouch_ports::store::adapter::{self, Unfolded};
 use retouch_ports::store::{BatchOver, Fence, Orphan, Upkeep};
-use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
 
-use crate::change::{Changes, conflict, illegal, jobs_of, not_found, run};
+use crate::change::{Changes, jobs_of, run};
 use crate::error::failed;
 use crate::fields::Fields;
-use crate::{PART, Result, SqliteStore, commit, sql};
+use crate::{Result, SqliteStore, commit, sql};
 
 type Statement = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
@@ -44,26 +43,20 @@ impl Upkeep for SqliteStore {
             .fetch_all(&mut **changes.tx)
             .await
             .map_err(failed(what))?;
-        let mut losses: HashMap<JobId, Loss> = HashMap::new();
-        for row in &rows {
+        let loss = |row| {
             let row = Fields(row);
-            let dead = row.flag("dead").map_err(failed(what))?;
-            let unexpired = row.flag("unexpired").map_err(failed(what))?;
-            let loss = match (dead, unexpired) {
-                (true, _) => Loss::Crash,
-                (false, true) => Loss::Timeout,
-                (false, false) => Loss::LeaseExpired,
-            };
-            losses.insert(row.id("job").map_err(failed(what))?, loss);
-        }
-        let locked = changes.lock(jobs_of(&rows, "job")?).await?;
-        let reaped = locked.iter().map(|job| job.job).collect();
-        let lost = |job: LockedJob| {
-            let loss = losses.get(&job.job).copied().unwrap_or(Loss::LeaseExpired);
-            job.lost(loss, None, Cost::default(), random)
+            Ok((row.id("job")?, adapter::reaped(row.flag("dead")?, !row.flag("unexpired")?)))
         };
-        let lost: std::result::Result<Vec<Change>, Illegal> = locked.into_iter().map(lost).collect();
-        changes.apply(lost.map_err(illegal)?).await?;
+        let losses: HashMap<JobId, _> =
+            rows.iter().map(loss).collect::<std::result::Result<_, _>>().map_err(failed(what))?;
+        let mut locked = changes.lock(losses.keys().copied()).await?;
+        locked.retain(|job| job.run.is_some());
+        let reaped = locked.iter().map(|job| job.job).collect();
+        let lost = adapter::each(locked, |job| {
+            let loss = losses[&job.job];
+            job.lost(loss, None, Cost::default(), random)
+        })?;
+        changes.apply(lost).await?;
         changes.finish().await?;
         commit(tx, what).await?;
         Ok(reaped)
@@ -87,16 +80,14 @@ impl Upkeep for SqliteStore {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let (mut folded, mut over) = (Vec::new(), Vec::new());
-        for row in &rows {
-            let (row, ended) = fold(&Fields(row)).map_err(failed(what))?;
-            folded.push(row);
-            over.extend(ended);
-        }
-        let batches: Vec<&Value> = folded.iter().map(|row| &row["batch"]).collect();
-        run(sql!("upkeep/delete_deltas").bind(json!(batches).to_string()), changes.tx, what).await?;
-        let folded = Value::Array(folded).to_string();
+        let unfolded = |row| unfolded(&Fields(row));
+        let batches: Vec<Unfolded> =
+            rows.iter().map(unfolded).collect::<std::result::Result<_, _>>().map_err(failed(what))?;
+        let ids = adapter::ids(batches.iter().map(|batch| batch.batch)).to_string();
+        run(sql!("upkeep/delete_deltas").bind(ids), changes.tx, what).await?;
+        let folded = adapter::folded(&batches).to_string();
         run(sql!("upkeep/fold").bind(folded).bind(changes.now), changes.tx, what).await?;
+        let over: Vec<BatchOver> = batches.iter().filter_map(Unfolded::over).collect();
         for batch in &over {
             changes.log_batch(batch.batch, "batch_over").await?;
         }
@@ -139,51 +130,8 @@ impl Upkeep for SqliteStore {
     }
 
     async fn delete_batch(&self, tenant: TenantId, batch: BatchId) -> Result<()> {
-        let what = "deleting a batch";
-        loop {
-            let mut tx = self.write(what).await?;
-            let changes = Changes::new(&mut tx, self.micros());
-            let row = sql!("control/batch_of_tenant")
-                .bind(batch.to_string())
-                .bind(tenant.to_string())
-                .fetch_optional(&mut **changes.tx)
-                .await
-                .map_err(failed(what))?;
-            let row = row.ok_or_else(|| not_found("batch", batch))?;
-            let state = Fields(&row).batch_state("state").map_err(failed(what))?;
-            if matches!(state, BatchState::Open | BatchState::Loading) {
-                return Err(conflict(format!(
-                    "the batch {batch} is {}: only what is over is deleted",
-                    state.code()
-                )));
-            }
-            let rows = sql!("upkeep/some_jobs")
-                .bind(batch.to_string())
-                .bind(PART)
-                .fetch_all(&mut **changes.tx)
-                .await
-                .map_err(failed(what))?;
-            let jobs = adapter::ids(jobs_of(&rows, "id")?).to_string();
-            for statement in [
-                sql!("upkeep/delete_attempts"),
-                sql!("upkeep/delete_job_events"),
-                sql!("change/delete_dependencies"),
-                sql!("upkeep/delete_jobs"),
-            ] {
-                run(statement.bind(&jobs), changes.tx, what).await?;
-            }
-            if rows.is_empty() {
-                for statement in [
-                    sql!("upkeep/delete_batch_events"),
-                    sql!("upkeep/delete_batch_deltas"),
-                    sql!("upkeep/delete_batch"),
-                ] {
-                    run(statement.bind(batch.to_string()), changes.tx, what).await?;
-                }
-                return commit(tx, what).await;
-            }
-            commit(tx, what).await?;
-        }
+        while self.delete_part(tenant, batch).await? {}
+        Ok(())
     }
 
     async fn forget_answers(&self, age: Duration, limit: u32) -> Result<u64> {
@@ -197,46 +145,62 @@ impl Upkeep for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Deletes some of an ended batch; false if all of it is gone.
+    async fn delete_part(&self, tenant: TenantId, batch: BatchId) -> Result<bool> {
+        let what = "deleting a batch";
+        let mut tx = self.write(what).await?;
+        let mut changes = Changes::new(&mut tx, self.micros());
+        let (state, _) = changes.batch_of(tenant, batch).await?;
+        adapter::must_be_over(state, batch)?;
+        if state == BatchState::Completed {
+            run(sql!("upkeep/forget_met_batch").bind(batch.to_string()), changes.tx, what).await?;
+        }
+        if state != BatchState::Failed {
+            // Nobody retries what is half gone.
+            changes.fail_batch(batch).await?;
+        }
+        let more = changes.delete_jobs(batch).await?;
+        changes.finish().await?;
+        if !more {
+            for statement in [
+                sql!("upkeep/delete_batch_events"),
+                sql!("upkeep/delete_batch_deltas"),
+                sql!("upkeep/delete_batch"),
+            ] {
+                run(statement.bind(batch.to_string()), &mut tx, what).await?;
+            }
+        }
+        commit(tx, what).await?;
+        Ok(more)
+    }
+
     /// Changes every job that a statement finds. Answers how many.
     async fn change_all(
         &self,
         what: &'static str,
         find: Statement,
-        rule: impl Fn(LockedJob) -> std::result::Result<Change, Illegal> + Send,
+        rule: impl Fn(LockedJob) -> std::result::Result<Change, Illegal>,
     ) -> Result<u64> {
         let mut tx = self.write(what).await?;
         let mut changes = Changes::new(&mut tx, self.micros());
         let rows = find.fetch_all(&mut **changes.tx).await.map_err(failed(what))?;
         let locked = changes.lock(jobs_of(&rows, "id")?).await?;
         let count = locked.len();
-        let changed: std::result::Result<Vec<Change>, Illegal> = locked.into_iter().map(rule).collect();
-        changes.apply(changed.map_err(illegal)?).await?;
+        let changed = adapter::each(locked, rule)?;
+        changes.apply(changed).await?;
         changes.finish().await?;
         commit(tx, what).await?;
         Ok(u64::try_from(count).unwrap_or(u64::MAX))
     }
 }
 
-/// A batch with its changes folded in, and whether it is over now.
-fn fold(row: &Fields<'_>) -> std::result::Result<(Value, Option<BatchOver>), sqlx::Error> {
-    let batch: BatchId = row.id("batch")?;
-    let counts = row.counts("")? + row.counts("d_")?;
-    let before = row.batch_state("state")?;
-    let state = match before {
-        BatchState::Open => BatchState::of(&counts, row.flag("cancel_requested")?),
-        other => other,
-    };
-    let over = before == BatchState::Open && state != BatchState::Open;
-    let folded = json!({
-        "batch": batch.to_string(),
-        "total": counts.total,
-        "succeeded": counts.succeeded,
-        "failed": counts.failed,
-        "canceled": counts.canceled,
-        "expired": counts.expired,
-        "state": state.code(),
-        "over": over,
-    });
-    let (tenant, generation) = (row.id("tenant")?, row.count("generation")?);
-    Ok((folded, over.then_some(BatchOver { batch, tenant, state, generation })))
+fn unfolded(row: &Fields<'_>) -> std::result::Result<Unfolded, sqlx::Error> {
+    Ok(Unfolded {
+        batch: row.id("batch")?,
+        tenant: row.id("tenant")?,
+        state: row.batch_state("state")?,
+        generation: row.count("generation")?,
+        cancel_requested: row.flag("cancel_requested")?,
+        counts: row.counts("")? + row.counts("d_")?,
+    })
 }

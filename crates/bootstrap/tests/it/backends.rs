@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use retouch_bootstrap::backends::{self, Process};
-use retouch_bootstrap::{Backends, Settings};
+use retouch_bootstrap::{Backends, Settings, stores};
 use retouch_ports::{SystemClock, SystemIds};
 
 fn nothing(_: &str) -> Option<String> {
@@ -16,7 +16,12 @@ fn process() -> Process<'static> {
 }
 
 fn settings(queue: &str, blobs: &str, live: &str) -> Settings {
+    with_store("sqlite:nobody-opens-this.db", queue, blobs, live)
+}
+
+fn with_store(store: &str, queue: &str, blobs: &str, live: &str) -> Settings {
     let urls = |name: &str| match name {
+        "RETOUCH_STORE_URL" => Some(store.to_owned()),
         "RETOUCH_QUEUE_URL" => Some(queue.to_owned()),
         "RETOUCH_BLOBS_URL" => Some(blobs.to_owned()),
         "RETOUCH_LIVE_URL" => Some(live.to_owned()),
@@ -26,7 +31,9 @@ fn settings(queue: &str, blobs: &str, live: &str) -> Settings {
 }
 
 async fn all_work(settings: &Settings, process: &Process<'_>) {
+    stores::migrate(&settings.store).await.unwrap();
     let backends = Backends::connect(settings, process).await.unwrap();
+    backends.store.now().await.unwrap();
     backends.queue.check().await.unwrap();
     backends.blobs.check().await.unwrap();
     backends.live.check().await.unwrap();
@@ -35,8 +42,9 @@ async fn all_work(settings: &Settings, process: &Process<'_>) {
 #[tokio::test]
 async fn the_embedded_backends_need_nothing() {
     let root = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}/made/jobs.db", root.path().display());
     for path in [format!("file:{}", root.path().display()), format!("file://{}/x", root.path().display())] {
-        all_work(&settings("local:", &path, "local:"), &process()).await;
+        all_work(&with_store(&store, "local:", &path, "local:"), &process()).await;
     }
     assert!(root.path().join("x").is_dir());
 }
@@ -47,13 +55,19 @@ async fn the_servers_are_reached() {
     use retouch_testkit::case::server_url;
     let root = tempfile::tempdir().unwrap();
     let (queue, live) = (server_url("RETOUCH_TEST_RABBITMQ"), server_url("RETOUCH_TEST_REDIS"));
-    all_work(&settings(&queue, &format!("file:{}", root.path().display()), &live), &process()).await;
+    let (files, store) =
+        (format!("file:{0}", root.path().display()), format!("sqlite:{0}/jobs.db", root.path().display()));
+    all_work(&with_store(&store, &queue, &files, &live), &process()).await;
 }
 
 #[tokio::test]
 async fn urls_that_lead_nowhere_are_told_without_passwords() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", folder.path().join("jobs.db").display());
     let told = async |queue: &str, blobs: &str, live: &str| {
-        let error = Backends::connect(&settings(queue, blobs, live), &process()).await.err().unwrap();
+        let settings = with_store(&store, queue, blobs, live);
+        stores::migrate(&settings.store).await.unwrap();
+        let error = Backends::connect(&settings, &process()).await.err().unwrap();
         let text = format!("{error} {error:?}");
         assert!(!text.contains("hunter2"), "{text}");
         error.to_string()
@@ -95,11 +109,62 @@ async fn a_broker_that_is_not_there_is_named() {
     assert!(source.contains("127.0.0.1:1") && source.contains("not reached"), "{source}");
 }
 
-#[cfg(not(all(feature = "rabbitmq", feature = "redis", feature = "s3")))]
+/// What is said of a store: the error and its causes.
+async fn told_of_store(url: &str) -> String {
+    let settings = with_store(url, "local:", "file:x", "local:");
+    let error = stores::store(&settings.store, &process()).await.err().unwrap();
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    assert!(text.starts_with("[store] url = ") && !text.contains("hunter2"), "{text}");
+    text
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_used_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("jobs.db").display());
+    for (url, advice) in [
+        ("mysql://me:hunter2@host/db", "\"sqlite:PATH\" or \"postgres://"),
+        ("hunter2", "(not a URL)"),
+        (&file, "`retouch migrate` makes it"),
+        ("sqlite:", "write sqlite: and the path of a file"),
+        ("postgres://me:hunter2@host:port/db", "write postgres://user:password@host"),
+        ("postgres://me:hunter2@127.0.0.1:1/db", "check host and port"),
+    ] {
+        let told = told_of_store(url).await;
+        assert!(told.contains(advice), "{told}");
+    }
+    std::fs::write(folder.path().join("jobs.db"), "").unwrap();
+    let told = told_of_store(&file).await;
+    assert!(told.contains("run `retouch migrate` first"), "{told}");
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn the_database_is_reached_or_says_why_not() {
+    let server = retouch_testkit::case::server_url("RETOUCH_TEST_POSTGRES");
+    let (start, _) = server.rsplit_once('/').unwrap();
+    let (_, host) = start.rsplit_once('@').unwrap();
+    let told = told_of_store(&format!("postgres://nobody:hunter2@{host}/postgres")).await;
+    assert!(told.contains("does not accept the user or password"), "{told}");
+    let told = told_of_store(&format!("{start}/no_such_database")).await;
+    assert!(told.contains("does not exist; create it"), "{told}");
+}
+
+#[cfg(not(all(
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "redis",
+    feature = "s3",
+    feature = "sqlite"
+)))]
 #[tokio::test]
 async fn a_backend_that_is_compiled_out_says_so() {
-    let settings = settings("amqp://host", "s3://bucket", "redis://host");
+    let settings = with_store("sqlite:x", "amqp://host", "s3://bucket", "redis://host");
+    let postgres = with_store("postgres://host/db", "local:", "file:x", "local:");
     let errors = [
+        stores::store(&settings.store, &process()).await.err(),
+        stores::migrate(&postgres.store).await.err(),
         backends::queue(&settings.queue, &process()).await.err(),
         backends::blobs(&settings.blobs, &process()).await.err(),
         backends::live(&settings.live, &process()).err(),

@@ -55,12 +55,21 @@ pub trait Control: Send + Sync {
     async fn cancel_batch(&self, tenant: TenantId, batch: BatchId) -> Result<u64>;
 
     /// Gives a failed, canceled or expired job another run, without the deadline it missed; reopens its batch.
+    ///
+    /// # Errors
+    /// `Conflict` if its batch is loading, is being canceled or deleted, or if it waits for something that ended without
+    /// success: that is retried first.
     async fn retry_job(&self, tenant: TenantId, job: JobId) -> Result<Retried>;
 
-    /// Gives every failed, canceled or expired job of a batch another run, in several transactions. Answers how many.
+    /// Gives every failed, canceled or expired job of a batch another run, in several transactions, each job after those that
+    /// it waits for; what waits for a failure elsewhere stays. If the first parts end before the last is retried, the batch
+    /// is over more than once, each time in a generation of its own. Answers how many.
+    ///
+    /// # Errors
+    /// `Conflict` if the batch is loading, being canceled or deleted.
     async fn retry_batch(&self, tenant: TenantId, batch: BatchId) -> Result<u64>;
 
-    /// Stops the dispatch of a batch; running jobs finish, or with `now` are handed over.
+    /// Stops the dispatch of a batch; running jobs finish, or with `now` are handed over, those that are being claimed too.
     async fn pause(&self, tenant: TenantId, batch: BatchId, now: bool) -> Result<()>;
 
     /// Lets a paused batch go on.

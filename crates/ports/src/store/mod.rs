@@ -23,6 +23,7 @@ use retouch_domain::{Band, JobId, TenantId};
 
 use crate::PortError;
 
+mod account;
 pub mod adapter;
 mod audit;
 mod control;
@@ -33,6 +34,7 @@ mod submission;
 mod upkeep;
 mod work;
 
+pub use account::{Account, Seen, TenantAccount};
 pub use audit::Audit;
 pub use control::{Canceled, Control, Retried, TenantLimits};
 pub use dispatch::{Backlog, Dispatch, Dispatched};

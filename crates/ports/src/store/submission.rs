@@ -123,7 +123,7 @@ pub trait Submission: Send + Sync {
     /// Batches that are loading and were not touched for this long, the stalest first.
     async fn stale_loadings(&self, idle: Duration) -> Result<Vec<Loading>>;
 
-    /// Gives up a loading batch: its rows go, in several transactions, and it is `failed`.
+    /// Gives up a loading batch: its rows go, in several transactions, and it is `failed`. What waits for it or for them fails.
     ///
     /// # Errors
     /// `Conflict` if it is neither loading nor failed; `NotFound`.

@@ -64,7 +64,8 @@ pub trait Upkeep: Send + Sync {
     /// Batches that ended this long ago, the oldest first; what is stored of them may go.
     async fn ended_batches(&self, age: Duration, limit: u32) -> Result<Vec<(TenantId, BatchId)>>;
 
-    /// Deletes an ended batch with everything of it, in several transactions. The caller has swept its files.
+    /// Deletes an ended batch with everything of it, in several transactions, during which it is `failed` and nothing of it can
+    /// be retried. The caller has swept its files.
     ///
     /// # Errors
     /// `Conflict` if the batch is not over; `NotFound`.

@@ -78,6 +78,13 @@ pub enum Refusal {
     Unknown,
 }
 
+impl Refusal {
+    /// Whether the job is to get another ticket when it may run: its dispatch is unmarked.
+    pub const fn voids_the_ticket(&self) -> bool {
+        matches!(self, Self::Paused | Self::Moved(_) | Self::Canceled | Self::Expired)
+    }
+}
+
 /// What became of a ticket.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claim {
@@ -179,7 +186,8 @@ pub enum Ended {
 /// For workers. Answers are in the order of the arguments.
 #[async_trait]
 pub trait Work: Send + Sync {
-    /// Claims jobs: `queued` → `running`, epoch + 1, a lease. A refusal for pause or band unmarks the job's dispatch.
+    /// Claims jobs: `queued` → `running`, epoch + 1, a lease. A refusal that
+    /// [voids the ticket](Refusal::voids_the_ticket) unmarks the job's dispatch.
     async fn claim(&self, terms: &LeaseTerms, tickets: &[Ticket]) -> Result<Vec<Claim>>;
 
     /// Decides about a redelivered ticket: re-adopts the caller's own run, takes over if the lease has expired or

@@ -1,6 +1,6 @@
 -- $1 after, $2 most rows
 select
-    b.id, b.state, b.total, b.succeeded, b.failed, b.canceled, b.expired,
+    b.id, b.tenant, b.state, b.total, b.succeeded, b.failed, b.canceled, b.expired,
     coalesce(d.total, 0) as d_total, coalesce(d.succeeded, 0) as d_succeeded, coalesce(d.failed, 0) as d_failed,
     coalesce(d.canceled, 0) as d_canceled, coalesce(d.expired, 0) as d_expired, d.deltas,
     a.total as a_total, a.succeeded as a_succeeded, a.failed as a_failed, a.canceled as a_canceled,

@@ -2,19 +2,27 @@
 select
     j.id, j.born, j.state, j.epoch, j.dispatched_at is not null as dispatched, j.output is not null as has_output,
     j.error_code is not null as has_error, l.epoch as lease_epoch,
-    (
-        select count(*)
-        from dependencies as d
-        left join jobs as p on p.id = d.on_job
-        left join batches as b on b.id = d.on_batch
-        where d.job = j.id
-            and (coalesce(p.state, 'succeeded') <> 'succeeded' or coalesce(b.state, 'completed') <> 'completed')
-    ) as unmet,
+    w.unmet, w.doomed,
     (select coalesce(json_agg(epoch order by epoch), '[]') from attempts where job = j.id) as attempts,
     (select coalesce(json_agg(json_build_array(event, epoch, state) order by id), '[]') from events where job = j.id)
         as events
 from jobs as j
 left join leases as l on l.job = j.id
+cross join lateral (
+    select
+        count(*) filter (
+            where d.on_job is not null and p.state is distinct from 'succeeded'
+                or d.on_batch is not null and b.state is distinct from 'completed'
+        ) as unmet,
+        count(*) filter (
+            where d.on_job is not null and coalesce(p.state, 'failed') in ('failed', 'canceled', 'expired')
+                or d.on_batch is not null and coalesce(b.state, 'failed') in ('failed', 'canceled')
+        ) as doomed
+    from dependencies as d
+    left join jobs as p on p.id = d.on_job and p.tenant = j.tenant
+    left join batches as b on b.id = d.on_batch and b.tenant = j.tenant
+    where d.job = j.id
+) as w
 where j.batch = $1 and j.id > $2
 order by j.id
 limit $3

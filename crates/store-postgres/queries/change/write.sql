@@ -25,7 +25,7 @@ with c as (
         dispatched_at = null,
         run_at = case when c.retried then null else coalesce(now_us() + c.delay, jobs.run_at) end,
         deadline = case when c.retried then null else jobs.deadline end,
-        output = c.output,
+        output = c.output -> 0,
         error_code = c.error_code,
         error_message = c.error_message,
         ended_at = case when c.ended then now_us() end

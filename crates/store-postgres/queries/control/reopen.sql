@@ -1,6 +1,2 @@
-update batches set
-    cancel_requested = false,
-    generation = generation + case when state <> 'open' then 1 else 0 end,
-    state = 'open',
-    ended_at = null
-where id = $1
+-- $1 batch that is over
+update batches set state = 'open', cancel_requested = false, generation = generation + 1, ended_at = null where id = $1

@@ -17,7 +17,7 @@ with recursive busy (id) as (
     where busy.id is not null
 )
 select
-    o.id as tenant, coalesce(t.weight, 1) as weight, t.max_running, coalesce(s.deficit, 0) as deficit,
+    o.id as tenant, coalesce(t.weight, 1) as weight, coalesce(s.deficit, 0) as deficit,
     due.id, due.epoch, due.shape, due.cost_ms
 from busy as o
 left join tenants as t on t.id = o.id

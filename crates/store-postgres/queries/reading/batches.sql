@@ -1,4 +1,4 @@
--- $1 tenant, $2 this batch alone (or null), $3 after, $4 most rows
+-- $1 tenant, $2 after, $3 most rows
 select
     b.*,
     coalesce(d.total, 0) as d_total, coalesce(d.succeeded, 0) as d_succeeded, coalesce(d.failed, 0) as d_failed,
@@ -11,6 +11,6 @@ left join lateral (
     from batch_deltas
     where batch = b.id
 ) as d on true
-where b.tenant = $1 and b.id = coalesce($2, b.id) and b.id > $3
+where b.tenant = $1 and b.id > $2
 order by b.id
-limit $4
+limit $3

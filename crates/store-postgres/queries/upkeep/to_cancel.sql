@@ -1,7 +1,13 @@
--- $1 most rows, $2 this batch alone (or null)
+-- $1 most rows. Each part of the union has a partial index
 select j.id
 from batches as b
-join jobs as j on j.batch = b.id
-where b.state = 'open' and b.cancel_requested and b.id = coalesce($2, b.id)
-    and j.state in ('blocked', 'queued', 'scheduled')
+cross join lateral (
+    select id from jobs where batch = b.id and state = 'queued' and dispatched_at is null
+    union all
+    select id from jobs where batch = b.id and state = 'queued' and dispatched_at is not null
+    union all
+    select id from jobs where batch = b.id and state in ('blocked', 'scheduled')
+    limit $1
+) as j
+where b.state = 'open' and b.cancel_requested
 limit $1

@@ -8,6 +8,9 @@ from json_to_recordset($1::json) as c (job uuid, epoch integer, on_device boolea
 where leases.job = c.job and leases.epoch = c.epoch and leases.boot = $2
 returning
     leases.job, leases.epoch, leases.timeout_at <= now_us() as timed_out,
-    -- Also a run that was claimed while its batch was being called off hears of it.
-    case when (select b.cancel_requested from batches as b where b.id = leases.batch) then 2 else leases.signal end
-        as signal
+    -- What was asked of the whole batch is read there, so that a run that was being claimed just then hears of it too.
+    (
+        select case when b.cancel_requested then 2 when b.hand_over then greatest(leases.signal, 1) else leases.signal end
+        from batches as b
+        where b.id = leases.batch
+    ) as signal

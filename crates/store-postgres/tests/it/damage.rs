@@ -6,7 +6,7 @@ use std::sync::Arc;
 use retouch_domain::audit::{audit_batch, audit_job};
 use retouch_domain::{Cost, Loss};
 use retouch_ports::store::{Audit, HandOver, Page, Work};
-use retouch_store_postgres::PostgresStore;
+use retouch_store_postgres::{PostgresOptions, PostgresStore};
 use retouch_testkit::job_store::desk::Desk;
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -15,7 +15,7 @@ use crate::database::Database;
 /// Jobs in every interesting state: succeeded, failed, running, handed over, queued, in an ended and in an open batch.
 async fn populated() -> (Database, PostgresStore) {
     let database = Database::migrated().await;
-    let store = PostgresStore::open(&database.url(), 4).await.unwrap();
+    let store = PostgresStore::open(&database.url(), PostgresOptions::default()).await.unwrap();
     let desk = Desk::new(Arc::new(store.clone()));
     desk.submit(1).await;
     let run = desk.start().await.remove(0);

@@ -9,7 +9,7 @@ mod statements;
 
 use std::sync::Arc;
 
-use retouch_store_postgres::PostgresStore;
+use retouch_store_postgres::{PostgresOptions, PostgresStore};
 use retouch_testkit::job_store::Fresh;
 
 use crate::database::Database;
@@ -17,7 +17,7 @@ use crate::database::Database;
 /// A store in a database of its own.
 pub async fn fresh() -> Fresh<Database> {
     let guard = Database::migrated().await;
-    let store = Arc::new(PostgresStore::open(&guard.url(), 10).await.unwrap());
+    let store = Arc::new(PostgresStore::open(&guard.url(), PostgresOptions::default()).await.unwrap());
     Fresh { store, guard }
 }
 

@@ -3,13 +3,13 @@
 use std::error::Error as _;
 
 use retouch_ports::{PortError, PortErrorKind};
-use retouch_store_postgres::PostgresStore;
+use retouch_store_postgres::{PostgresOptions, PostgresStore};
 use sqlx::Executor;
 
 use crate::database::{Database, server_url};
 
 async fn refused(url: &str) -> PortError {
-    let error = PostgresStore::open(url, 1).await.err().unwrap();
+    let error = PostgresStore::open(url, PostgresOptions::default()).await.err().unwrap();
     let (mut text, mut source) = (error.to_string(), error.source());
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
@@ -77,5 +77,5 @@ async fn many_may_migrate_at_once() {
     for migration in migrations {
         migration.await.unwrap().unwrap();
     }
-    PostgresStore::open(&database.url(), 1).await.unwrap();
+    PostgresStore::open(&database.url(), PostgresOptions::default()).await.unwrap();
 }

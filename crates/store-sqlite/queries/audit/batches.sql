@@ -1,6 +1,6 @@
 -- ?1 after, ?2 most rows
 select
-    b.id, b.state, b.total, b.succeeded, b.failed, b.canceled, b.expired,
+    b.id, b.tenant, b.state, b.total, b.succeeded, b.failed, b.canceled, b.expired,
     coalesce(sum(d.total), 0) as d_total, coalesce(sum(d.succeeded), 0) as d_succeeded,
     coalesce(sum(d.failed), 0) as d_failed, coalesce(sum(d.canceled), 0) as d_canceled,
     coalesce(sum(d.expired), 0) as d_expired, count(d.id) as deltas,

@@ -5,11 +5,23 @@ select
     (
         select count(*)
         from dependencies as d
-        left join jobs as p on p.id = d.on_job
-        left join batches as b on b.id = d.on_batch
-        where d.job = j.id
-            and (coalesce(p.state, 'succeeded') <> 'succeeded' or coalesce(b.state, 'completed') <> 'completed')
+        left join jobs as p on p.id = d.on_job and p.tenant = j.tenant
+        left join batches as b on b.id = d.on_batch and b.tenant = j.tenant
+        where d.job = j.id and (
+            d.on_job is not null and p.state is not 'succeeded'
+            or d.on_batch is not null and b.state is not 'completed'
+        )
     ) as unmet,
+    (
+        select count(*)
+        from dependencies as d
+        left join jobs as p on p.id = d.on_job and p.tenant = j.tenant
+        left join batches as b on b.id = d.on_batch and b.tenant = j.tenant
+        where d.job = j.id and (
+            d.on_job is not null and coalesce(p.state, 'failed') in ('failed', 'canceled', 'expired')
+            or d.on_batch is not null and coalesce(b.state, 'failed') in ('failed', 'canceled')
+        )
+    ) as doomed,
     (
         select json_group_array(a.epoch)
         from (select epoch from attempts where job = j.id order by epoch) as a

@@ -11,7 +11,7 @@ update jobs set
     dispatched_at = null,
     run_at = case when c.value ->> 'retried' then null else coalesce(?2 + (c.value ->> 'delay'), run_at) end,
     deadline = case when c.value ->> 'retried' then null else deadline end,
-    output = c.value -> 'output',
+    output = c.value -> '$.output[0]',
     error_code = c.value ->> 'error_code',
     error_message = c.value ->> 'error_message',
     ended_at = case when c.value ->> 'ended' then ?2 end

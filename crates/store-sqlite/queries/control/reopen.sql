@@ -1,6 +1,2 @@
-update batches set
-    cancel_requested = 0,
-    generation = generation + (state <> 'open'),
-    state = 'open',
-    ended_at = null
-where id = ?1
+-- ?1 batch that is over
+update batches set state = 'open', cancel_requested = 0, generation = generation + 1, ended_at = null where id = ?1

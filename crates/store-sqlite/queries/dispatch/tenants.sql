@@ -1,5 +1,5 @@
 -- ?1 pool, ?2 band
-select o.tenant, coalesce(t.weight, 1) as weight, t.max_running, coalesce(s.deficit, 0) as deficit
+select o.tenant, coalesce(t.weight, 1) as weight, coalesce(s.deficit, 0) as deficit
 from (
     select distinct tenant from batches where band = ?2 and state = 'open' and paused = 0 and cancel_requested = 0
 ) as o

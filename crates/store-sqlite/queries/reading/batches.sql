@@ -1,16 +1,12 @@
--- ?1 tenant, ?2 this batch alone (or null), ?3 after, ?4 most rows
+-- ?1 tenant, ?2 after, ?3 most rows
 select
     b.*,
-    coalesce(d.total, 0) as d_total, coalesce(d.succeeded, 0) as d_succeeded, coalesce(d.failed, 0) as d_failed,
-    coalesce(d.canceled, 0) as d_canceled, coalesce(d.expired, 0) as d_expired
+    coalesce(sum(d.total), 0) as d_total, coalesce(sum(d.succeeded), 0) as d_succeeded,
+    coalesce(sum(d.failed), 0) as d_failed, coalesce(sum(d.canceled), 0) as d_canceled,
+    coalesce(sum(d.expired), 0) as d_expired
 from batches as b
-left join (
-    select
-        batch, sum(total) as total, sum(succeeded) as succeeded, sum(failed) as failed, sum(canceled) as canceled,
-        sum(expired) as expired
-    from batch_deltas
-    group by batch
-) as d on d.batch = b.id
-where b.tenant = ?1 and b.id = coalesce(?2, b.id) and b.id > ?3
+left join batch_deltas as d on d.batch = b.id
+where b.tenant = ?1 and b.id > ?2
+group by b.id
 order by b.id
-limit ?4
+limit ?3

@@ -9,7 +9,4 @@ select
     c.value ->> 'deadline', c.value ->> 'timeout_ms', c.value ->> 'max_attempts', c.value ->> 'backoff_base_ms',
     c.value ->> 'backoff_cap_ms', c.value ->> 'state', c.value ->> 'state', ?4
 from json_each(?1) as c
-where true
 order by c.key
-on conflict (id) do nothing
-returning id

@@ -8,5 +8,9 @@ from json_each(?1) as c
 where leases.job = c.value ->> 'job' and leases.epoch = c.value ->> 'epoch' and leases.boot = ?2
 returning
     job, epoch, timeout_at <= ?3 as timed_out,
-    -- Also a run that was claimed while its batch was being called off hears of it.
-    case when (select b.cancel_requested from batches as b where b.id = leases.batch) then 2 else signal end as signal
+    -- What was asked of the whole batch is read there.
+    (
+        select case when b.cancel_requested then 2 when b.hand_over then max(leases.signal, 1) else leases.signal end
+        from batches as b
+        where b.id = leases.batch
+    ) as signal

@@ -2,7 +2,8 @@
 select
     j.id, j.batch, j.tenant, j.state, j.epoch, j.starts, j.failures, j.crashes, j.out_of_memory, j.parkings, j.suspect,
     j.max_attempts, j.backoff_base_ms, j.backoff_cap_ms, coalesce(j.run_at > ?2, 0) as later,
-    l.job is not null as runs, l.alone, l.on_device, l.signal, l.boot, l.expires_at,
+    l.job is not null as runs, l.alone, l.on_device,
+    case when b.cancel_requested then 2 else l.signal end as signal, l.boot, l.expires_at,
     j.kind, j.version, j.payload, j.inputs, j.shape, j.timeout_ms, j.deadline,
     b.band, b.paused, b.cancel_requested as batch_canceled, b.state as batch_state, x.state as export
 from json_each(?1) as wanted

@@ -22,7 +22,7 @@ pub async fn fresh() -> Fresh<TempDir> {
 async fn open(folder: &TempDir) -> SqliteStore {
     let url = url(folder);
     SqliteStore::migrate(&url).await.unwrap();
-    SqliteStore::open(&url, Arc::new(SystemClock)).await.unwrap()
+    SqliteStore::open(&url, 4, Arc::new(SystemClock)).await.unwrap()
 }
 
 fn url(folder: &TempDir) -> String {

@@ -11,7 +11,7 @@ use retouch_testkit::job_store::desk::Desk;
 use sqlx::{Connection, Executor, SqliteConnection};
 
 async fn refused(url: &str) -> PortError {
-    SqliteStore::open(url, Arc::new(SystemClock)).await.err().unwrap()
+    SqliteStore::open(url, 1, Arc::new(SystemClock)).await.err().unwrap()
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use retouch_domain::{Band, BatchState, Cost, JobState, Loss, Timestamp};
-use retouch_ports::store::{Beat, Canceled, Ended, Fence, HandOver, Retried, Signal};
+use retouch_ports::store::{
+    Beat, Canceled, Claim, Ended, Fence, HandOver, LeaseTerms, LoadPart, Retried, Signal,
+};
 use retouch_ports::{JobStore, PortErrorKind};
 
 use super::desk::{Desk, completion};
@@ -200,5 +202,72 @@ pub async fn a_batch_moves_between_bands(store: Store) {
     desk.store.move_to_band(desk.tenant, batch, Band::Bulk).await.unwrap();
     let tickets = desk.dispatch().await;
     assert_eq!(tickets.iter().map(|ticket| ticket.band).collect::<Vec<_>>(), [Band::Bulk; 2]);
+    desk.assert_sound().await;
+}
+
+/// The jobs of a batch that was never opened, or is being called off, are not retried one by one.
+pub async fn a_batch_that_is_not_open_to_it_is_not_retried(store: Store) {
+    let desk = Desk::new(store);
+    let conflict = async |job, batch| {
+        for error in [
+            desk.store.retry_job(desk.tenant, job).await.unwrap_err(),
+            desk.store.retry_batch(desk.tenant, batch).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), PortErrorKind::Conflict, "{error}");
+        }
+    };
+    let loading = desk.new_batch(Band::Bulk);
+    desk.store.begin_loading(&loading).await.unwrap();
+    let job = desk.new_job();
+    let part = LoadPart { from: 0, to: 1, jobs: std::slice::from_ref(&job), unreadable: 0 };
+    desk.store.load(desk.tenant, loading.id, part).await.unwrap();
+    desk.store.cancel_job(desk.tenant, job.id).await.unwrap();
+    conflict(job.id, loading.id).await;
+    let record = desk.store.batch(desk.tenant, loading.id).await.unwrap().unwrap();
+    assert_eq!(record.state, BatchState::Loading);
+
+    let (batch, jobs) = desk.submit(2).await;
+    let tickets = desk.dispatch().await;
+    let fence = desk.claim_as(&desk.terms(), &tickets[..1]).await.remove(0).fence;
+    desk.store.cancel_batch(desk.tenant, batch).await.unwrap();
+    conflict(jobs[1], batch).await;
+    let beat = Beat { fence, on_device: false, step: 0, steps: 0 };
+    assert_eq!(desk.store.renew(&desk.terms(), &[beat]).await.unwrap(), [Signal::Cancel]);
+    assert!(desk.job(jobs[0]).await.run.unwrap().cancel_requested);
+    desk.store.release_canceled(&[(fence, Cost::default())]).await.unwrap();
+    desk.store.fold(10).await.unwrap();
+    assert_eq!(desk.store.retry_job(desk.tenant, jobs[1]).await.unwrap(), Retried::Now(JobState::Queued));
+    assert_eq!(desk.assert_sound().await, 3);
+}
+
+/// A claim at the moment of a pause with `now` or of a cancel: what runs then is told, and a lease that ends knows too.
+pub async fn a_claim_races_with_pause_and_cancel(store: Store) {
+    let desk = Desk::new(store);
+    for round in 0..16 {
+        let (batch, jobs) = desk.submit(1).await;
+        let tickets = desk.dispatch().await;
+        let (store, terms) = (desk.store.clone(), desk.expired());
+        let claim = tokio::spawn(async move { store.claim(&terms, &tickets).await.unwrap() });
+        let (store, tenant) = (desk.store.clone(), desk.tenant);
+        let stop = tokio::spawn(async move {
+            if round % 2 == 0 {
+                store.pause(tenant, batch, true).await.unwrap();
+            } else {
+                store.cancel_batch(tenant, batch).await.unwrap();
+            }
+        });
+        let claim = claim.await.unwrap().remove(0);
+        stop.await.unwrap();
+        if let Claim::Claimed(run) = claim {
+            let boot = desk.job(jobs[0]).await.run.unwrap().boot;
+            let beat = Beat { fence: run.fence, on_device: false, step: 0, steps: 0 };
+            let terms = LeaseTerms { boot, length: std::time::Duration::ZERO };
+            let told = desk.store.renew(&terms, &[beat]).await.unwrap();
+            assert_eq!(told, [if round % 2 == 0 { Signal::HandOver } else { Signal::Cancel }]);
+        }
+        desk.store.reap_leases(&[], 10, 0.5).await.unwrap();
+        let state = if round % 2 == 0 { JobState::Queued } else { JobState::Canceled };
+        assert_eq!(desk.state(jobs[0]).await, state);
+    }
     desk.assert_sound().await;
 }

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use retouch_domain::audit::{audit_batch, audit_job};
 use retouch_domain::fair::Rules;
 use retouch_domain::{
     Band, BatchId, Cost, ErrorCode, JobError, JobId, JobState, Loss, NewBatch, NewJob, Pool, RetryPolicy,
     TenantId, WorkerBootId,
 };
 use retouch_ports::store::{
-    Claim, Claimed, Completion, Cursor, Dispatched, Ended, EventRecord, EventScope, Failure, Fence,
-    JobRecord, LeaseTerms, Page, Submitted, Ticket, Verdict,
+    Account, Claim, Claimed, Completion, Cursor, Dispatched, Ended, EventRecord, EventScope, Failure, Fence,
+    JobRecord, LeaseTerms, Seen, Submitted, Ticket, Verdict,
 };
 use retouch_ports::{Ids, JobStore};
 use serde_json::json;
@@ -201,18 +200,15 @@ impl Desk {
 
     /// Audits the whole store, which must be sound; answers how many jobs it has.
     pub async fn assert_sound(&self) -> usize {
-        let mut jobs = 0;
-        let all = Page { after: None, limit: 10_000 };
-        for batch in self.store.batch_facts(all).await.expect("facts of batches") {
-            assert_eq!(audit_batch(&batch), [], "{batch:?}");
-            let all = Page { after: None, limit: 10_000 };
-            for job in self.store.job_facts(batch.batch, all).await.expect("facts of jobs") {
-                assert_eq!(audit_job(&job), [], "{job:?}");
-                jobs += 1;
+        let mut findings = Vec::new();
+        let mut see = |seen: Seen<'_>| {
+            if let Seen::Finding(finding) = seen {
+                findings.push(finding.to_string());
             }
-        }
-        assert_eq!(self.store.strays(10).await.expect("strays"), [] as [&str; 0]);
-        jobs
+        };
+        let account = Account::audit(&*self.store, &mut see).await.expect("an audit");
+        assert_eq!(findings, [] as [&str; 0]);
+        usize::try_from(account.jobs).expect("a number of jobs")
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use retouch_domain::fair::Rules;
-use retouch_domain::{Band, JobState};
+use retouch_domain::{Band, JobState, Pool};
 use retouch_ports::JobStore;
-use retouch_ports::store::{TenantLimits, Ticket};
+use retouch_ports::store::{Dispatched, TenantLimits, Ticket};
 
 use super::desk::{Desk, WIDE};
 
@@ -147,4 +147,24 @@ pub async fn the_backlog_adds_up(store: Store) {
         .map(|row| (row.band, row.queued, row.queued_cost_ms, row.dispatched, row.running))
         .collect();
     assert_eq!(rows, HashSet::from([(Band::Bulk, 3, 300, 2, 1)]));
+}
+
+/// A tenant's limit is one for all pools together.
+pub async fn a_limit_holds_across_pools(store: Store) {
+    let desk = Desk::new(store);
+    let limits = TenantLimits { weight: 1, max_running: Some(3) };
+    desk.store.set_limits(desk.tenant, limits).await.unwrap();
+    let other: Pool = "cpu".parse().unwrap();
+    let mut jobs = desk.new_jobs(6);
+    for job in &mut jobs[..3] {
+        job.pool = other.clone();
+    }
+    desk.submit_to(Band::Standard, &jobs).await;
+    let rules = Rules { window: 2, ..WIDE };
+    assert_eq!(desk.dispatch_by(&rules).await.len(), 2);
+    let Dispatched::Tickets(tickets) = desk.store.dispatch(&other, &rules).await.unwrap() else {
+        panic!("nobody else dispatches")
+    };
+    assert_eq!(tickets.len(), 1);
+    desk.assert_sound().await;
 }

@@ -265,3 +265,14 @@ pub async fn what_breaks_a_limit_changes_nothing(store: Store) {
     assert_eq!(desk.store.fail(&[failure(fences[0], Loss::Permanent)], 0.5).await.unwrap().len(), 1);
     assert_eq!(desk.assert_sound().await, 2);
 }
+
+/// A JSON null is a result like any other.
+pub async fn a_null_is_a_result(store: Store) {
+    let desk = Desk::new(store);
+    let (_, jobs) = desk.submit(1).await;
+    let run = desk.start().await.remove(0);
+    let done = Completion { output: serde_json::Value::Null, ..completion(run.fence) };
+    desk.store.commit(&[done]).await.unwrap();
+    assert_eq!(desk.job(jobs[0]).await.output, Some(serde_json::Value::Null));
+    desk.assert_sound().await;
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use retouch_domain::{Band, BatchState, Counts, Dependency, InvalidJob, JobState, Timestamp};
+use retouch_domain::{Band, BatchState, Counts, Dependency, InvalidJob, JobState, NewJob, Timestamp};
 use retouch_ports::store::{Idempotency, LoadPart, Opened, Page, Submitted, Verdict, VerdictTotals};
 use retouch_ports::{JobStore, PortErrorKind};
 use serde_json::json;
@@ -244,4 +244,30 @@ pub async fn tenants_see_only_their_own(store: Store) {
     ];
     assert_eq!(kinds, [PortErrorKind::NotFound; 10]);
     assert_eq!(desk.state(jobs[0]).await, JobState::Queued);
+}
+
+/// A key in a batch that is still loading may be free again: the row is to be sent again, not taken for stored. In the same
+/// batch it is a duplicate.
+pub async fn a_key_that_is_loading_is_no_duplicate_yet(store: Store) {
+    let desk = Desk::new(store);
+    let keyed = || NewJob { key: Some("k".to_owned()), ..desk.new_job() };
+    let loading = desk.new_batch(Band::Bulk);
+    desk.store.begin_loading(&loading).await.unwrap();
+    let jobs = [keyed(), keyed()];
+    let load = async |from| {
+        let part = LoadPart { from, to: from + 1, jobs: &jobs[from as usize..][..1], unreadable: 0 };
+        desk.store.load(desk.tenant, loading.id, part).await.unwrap()
+    };
+    assert_eq!(load(0).await, [Verdict::New]);
+    assert_eq!(load(1).await, [Verdict::Duplicate(jobs[0].id)]);
+    let submit = async || {
+        let batch = desk.new_batch(Band::Standard);
+        match desk.store.submit(&batch, &[keyed()], None).await.unwrap() {
+            Submitted::New(verdicts) => verdicts,
+            Submitted::Replayed(answer) => panic!("replayed {answer}"),
+        }
+    };
+    assert_eq!(submit().await, [Verdict::Invalid(InvalidJob::KeyLoading { of: jobs[0].id })]);
+    desk.store.abandon(desk.tenant, loading.id).await.unwrap();
+    assert_eq!(submit().await, [Verdict::New]);
 }

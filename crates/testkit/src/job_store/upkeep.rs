@@ -171,3 +171,23 @@ pub async fn answers_are_forgotten(store: Store) {
     assert_eq!(desk.store.forget_answers(Duration::ZERO, 10).await.unwrap(), 1);
     assert_eq!(desk.store.answer(desk.tenant, "k").await.unwrap(), None);
 }
+
+/// A batch is deleted while somebody wants another run of its last job: it is whole and open, or all of it is gone.
+pub async fn a_deletion_and_a_retry_race(store: Store) {
+    let desk = Desk::new(store);
+    for _ in 0..3 {
+        let (batch, jobs) = desk.submit(1200).await;
+        desk.store.cancel_batch(desk.tenant, batch).await.unwrap();
+        desk.store.fold(10).await.unwrap();
+        let (store, tenant) = (desk.store.clone(), desk.tenant);
+        let delete = tokio::spawn(async move { store.delete_batch(tenant, batch).await });
+        let (store, first) = (desk.store.clone(), jobs[0]);
+        let retry = tokio::spawn(async move { store.retry_job(tenant, first).await });
+        let retried = retry.await.unwrap().is_ok();
+        assert_eq!(delete.await.unwrap().is_ok(), !retried);
+        assert_eq!(desk.assert_sound().await, if retried { 1200 } else { 0 });
+        desk.store.cancel_batch(desk.tenant, batch).await.ok();
+        desk.store.fold(10).await.unwrap();
+        desk.store.delete_batch(desk.tenant, batch).await.ok();
+    }
+}

@@ -22,6 +22,10 @@ pub struct Wanted {
 pub struct Known {
     /// Jobs by key.
     pub keys: HashMap<String, JobId>,
+    /// Those of them whose batch is another one that is still loading.
+    pub loading: HashSet<JobId>,
+    /// Ids of rows that other jobs have, whosever they are; looked up when a row could not be stored.
+    pub in_use: HashSet<JobId>,
     /// States of jobs.
     pub jobs: HashMap<JobId, JobState>,
     /// States of batches.
@@ -68,13 +72,15 @@ impl Wanted {
 }
 
 impl<'a> Intake<'a> {
-    /// Judges the rows in order: a row may wait for earlier rows of the same call.
+    /// Judges the rows in order: a row may wait for earlier rows of the same call, if they are accepted.
     pub fn judge(jobs: &'a [NewJob], mut known: Known) -> Self {
         let mut intake = Self { verdicts: Vec::with_capacity(jobs.len()), accepted: Vec::new() };
         let mut ids = HashSet::new();
         for (index, job) in jobs.iter().enumerate() {
             let verdict = match judge(job, &known) {
-                Ok(_) if !ids.insert(job.id) => Verdict::Invalid(InvalidJob::IdInUse { id: job.id }),
+                Ok(_) if known.in_use.contains(&job.id) || !ids.insert(job.id) => {
+                    Verdict::Invalid(InvalidJob::IdInUse { id: job.id })
+                }
                 Ok((state, unmet)) => {
                     known.jobs.insert(job.id, state);
                     known.keys.extend(job.key.clone().map(|key| (key, job.id)));
@@ -88,17 +94,10 @@ impl<'a> Intake<'a> {
         intake
     }
 
-    /// Takes back what the database did not store: rows whose key (by `keys`, looked up again) or id is in use.
-    pub fn keep_only(&mut self, stored: &HashSet<JobId>, keys: &HashMap<String, JobId>) {
-        self.accepted.retain(|row| {
-            let kept = stored.contains(&row.job.id);
-            if !kept {
-                let of = row.job.key.as_ref().and_then(|key| keys.get(key));
-                let in_use = Verdict::Invalid(InvalidJob::IdInUse { id: row.job.id });
-                self.verdicts[row.index] = of.map_or(in_use, |of| Verdict::Duplicate(*of));
-            }
-            kept
-        });
+    /// Those of the rows to be stored that the database did not store: their key or id is in use since it was looked up.
+    /// The others are to be taken back and all judged again, for rows may wait for those.
+    pub fn missing(&self, stored: &HashSet<JobId>) -> Vec<JobId> {
+        self.accepted.iter().map(|row| row.job.id).filter(|id| !stored.contains(id)).collect()
     }
 
     /// What the rows add to the batch's counts.
@@ -123,7 +122,11 @@ pub fn totals(verdicts: &[Verdict]) -> VerdictTotals {
 fn judge(job: &NewJob, known: &Known) -> Result<(JobState, Vec<Dependency>), Verdict> {
     job.check().map_err(Verdict::Invalid)?;
     if let Some(of) = job.key.as_ref().and_then(|key| known.keys.get(key)) {
-        return Err(Verdict::Duplicate(*of));
+        let of = *of;
+        return Err(match known.loading.contains(&of) {
+            true => Verdict::Invalid(InvalidJob::KeyLoading { of }),
+            false => Verdict::Duplicate(of),
+        });
     }
     let mut unmet = Vec::new();
     for dependency in &job.after {

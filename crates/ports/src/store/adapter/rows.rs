@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use retouch_domain::{BatchId, Change, Counts, Event, Timestamp};
+use retouch_domain::{BatchId, Change, Counts, Dependency, Event, Timestamp};
 use serde_json::{Value, json};
 
-use super::Accepted;
+use super::{Accepted, Unfolded};
 use crate::store::{Beat, Claimed, Fence};
 
 /// Ids.
@@ -60,9 +60,9 @@ fn change(change: &Change) -> Value {
         "error_message": change.error.as_ref().map(|error| &error.message),
         "attempt": attempt,
     });
-    // Left out rather than null: a JSON null is an output.
+    // In a list: a JSON null is an output too, and databases take a bare one for none.
     if let Some(output) = &change.output {
-        row["output"] = output.clone();
+        row["output"] = json!([output]);
     }
     row
 }
@@ -107,6 +107,32 @@ pub fn jobs(accepted: &[Accepted<'_>]) -> Value {
         })
     };
     accepted.iter().map(row).collect()
+}
+
+/// What the jobs wait for.
+pub fn dependencies(accepted: &[Accepted<'_>]) -> Vec<Value> {
+    let row = |job: String, on: &Dependency| match on {
+        Dependency::Job(on) => json!({"job": job, "on_job": on.to_string()}),
+        Dependency::Batch(on) => json!({"job": job, "on_batch": on.to_string()}),
+    };
+    accepted.iter().flat_map(|new| new.unmet.iter().map(|on| row(new.job.id.to_string(), on))).collect()
+}
+
+/// Batches with their changes folded in.
+pub fn folded(batches: &[Unfolded]) -> Value {
+    let row = |batch: &Unfolded| {
+        json!({
+            "batch": batch.batch.to_string(),
+            "total": batch.counts.total,
+            "succeeded": batch.counts.succeeded,
+            "failed": batch.counts.failed,
+            "canceled": batch.counts.canceled,
+            "expired": batch.counts.expired,
+            "state": batch.folded().code(),
+            "over": batch.over().is_some(),
+        })
+    };
+    batches.iter().map(row).collect()
 }
 
 /// Leases of newly claimed runs; `timeout` is in microseconds.

@@ -1,0 +1,1 @@
+select count(*) as running from leases where batch = $1

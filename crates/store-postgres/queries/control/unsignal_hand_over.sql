@@ -1,1 +1,0 @@
-update leases set signal = 0 where batch = $1 and signal = 1

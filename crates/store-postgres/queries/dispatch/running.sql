@@ -1,1 +1,0 @@
-select tenant, count(*) as jobs from leases group by tenant

@@ -1,0 +1,2 @@
+-- $1 batch
+update batches set state = 'open' where id = $1

@@ -1,0 +1,1 @@
+update batches set state = 'open' where id = ?1

@@ -1,0 +1,1 @@
+delete from dependencies where on_batch = ?1
