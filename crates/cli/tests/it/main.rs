@@ -5,6 +5,8 @@ mod bare;
 #[cfg(all(test, feature = "engine"))]
 mod edit;
 #[cfg(all(test, feature = "engine"))]
+mod evaluate;
+#[cfg(all(test, feature = "engine"))]
 mod failures;
 #[cfg(all(test, feature = "engine"))]
 mod files;

@@ -10,6 +10,7 @@ mod intent;
 mod memory;
 mod model;
 mod prompt;
+mod round_trip;
 mod row;
 mod spatial;
 

@@ -8,6 +8,7 @@ use retouch_diffusion::Device;
 use retouch_diffusion::samplers::SamplerKind;
 use retouch_ports::step_engine::{DynamicGuidance, Guidance};
 
+use crate::evaluate::EvaluateArgs;
 use crate::train::TrainArgs;
 
 /// The edit engine of retouch.
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     /// Print what a model is
     Info(InfoArgs),
+    /// Run a model on the frozen suite of spatial edits
+    Evaluate(EvaluateArgs),
     /// Train the networks of a recipe
     Train(TrainArgs),
 }
@@ -219,6 +222,6 @@ fn parse_box(text: &str) -> Result<[f64; 4], String> {
 }
 
 /// The samplers that make images; the inverse of DDIM makes noise of one.
-fn samplers() -> impl Iterator<Item = &'static str> {
+pub(crate) fn samplers() -> impl Iterator<Item = &'static str> {
     SamplerKind::ALL.into_iter().filter(|kind| *kind != SamplerKind::DdimInverse).map(SamplerKind::name)
 }

@@ -1,7 +1,8 @@
-//! `retouch-engine`: one edit, one generation, a look at a model, or a training.
+//! `retouch-engine`: one edit, one generation, a look at a model, a training, or an evaluation.
 
 mod args;
 mod create;
+mod evaluate;
 mod failure;
 mod info;
 mod report;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Edit(edit) => (edit.common.json, create::edit(edit)),
         Command::Generate(generate) => (generate.common.json, create::generate(generate)),
         Command::Info(info) => (info.json, info::run(info)),
+        Command::Evaluate(evaluate) => (evaluate.json, evaluate::run(evaluate)),
         Command::Train(train) => (train.json, train::run(train)),
     };
     match result {
