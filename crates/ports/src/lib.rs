@@ -8,6 +8,7 @@ pub mod failpoint;
 pub mod fetch;
 pub mod files;
 pub mod ids;
+pub mod jobs;
 pub mod live;
 pub mod queue;
 pub mod step_engine;

@@ -10,10 +10,20 @@
 //! | deliveries that are held, and when they are acknowledged | `table.rs` |
 //! | liveness lock, presence, progress, cancels, nudges | `presence.rs` |
 //! | drain | [`worker`] |
+//! | jobs of the kind `edit` | [`edit`] |
+//! | jobs of the kinds `render` and `pack` | [`pairs`] |
+//! | which rows share the device's next forward | [`batcher`] |
 
+pub mod batcher;
 mod beat;
 mod claim;
+pub mod edit;
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod executor;
+#[cfg(test)]
+mod memory;
+pub mod pairs;
 mod presence;
 mod record;
 pub mod run;
