@@ -69,6 +69,8 @@ ids! {
     BatchId = "batch";
     /// Who owns keys, jobs, files and limits.
     TenantId = "tenant";
+    /// A key of the API.
+    KeyId = "key";
     /// One life of one worker process. Never a host name: a restarted process is another worker.
     WorkerBootId = "worker boot";
 }

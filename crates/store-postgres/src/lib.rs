@@ -15,6 +15,7 @@ mod dispatch;
 mod error;
 mod fields;
 mod insert;
+mod keys;
 mod liveness;
 mod loading;
 mod open;

@@ -12,6 +12,7 @@ mod dispatch;
 mod error;
 mod fields;
 mod insert;
+mod keys;
 mod liveness;
 mod loading;
 mod open;

@@ -8,6 +8,7 @@
 //! | users and operators | [`Control`] |
 //! | the scheduler's reconcilers | [`Upkeep`] |
 //! | who looks | [`Reading`], [`Audit`] |
+//! | the API's door | [`Keys`] |
 //!
 //! # What holds for every method
 //! - It is one transaction (methods that work off many rows say that they are several), durable when it returns.
@@ -28,6 +29,7 @@ pub mod adapter;
 mod audit;
 mod control;
 mod dispatch;
+mod keys;
 mod liveness;
 mod reading;
 mod submission;
@@ -38,6 +40,7 @@ pub use account::{Account, Seen, TenantAccount};
 pub use audit::Audit;
 pub use control::{Canceled, Control, Retried, TenantLimits};
 pub use dispatch::{Backlog, Dispatch, Dispatched};
+pub use keys::{KeyDigest, KeyRecord, Keys, NewKey};
 pub use liveness::{Liveness, Presence};
 pub use reading::{
     AttemptRecord, BatchRecord, Cursor, EventRecord, EventScope, JobRecord, Page, Reading, RunRecord,
@@ -66,6 +69,9 @@ pub struct Ticket {
 }
 
 /// The whole store, as `Arc<dyn JobStore>`.
-pub trait JobStore: Submission + Dispatch + Work + Liveness + Control + Upkeep + Reading + Audit {}
+pub trait JobStore:
+    Submission + Dispatch + Work + Liveness + Control + Upkeep + Reading + Audit + Keys
+{
+}
 
-impl<T: Submission + Dispatch + Work + Liveness + Control + Upkeep + Reading + Audit> JobStore for T {}
+impl<T: Submission + Dispatch + Work + Liveness + Control + Upkeep + Reading + Audit + Keys> JobStore for T {}

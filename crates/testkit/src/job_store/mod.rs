@@ -17,6 +17,7 @@ pub mod dependencies;
 pub mod desk;
 pub mod dispatch;
 pub mod faults;
+pub mod keys;
 pub mod model;
 pub mod reading;
 pub mod runs;
@@ -75,6 +76,8 @@ macro_rules! job_store_suite {
                 orphans_are_listed_until_swept, an_ended_batch_is_deleted, a_deletion_and_a_retry_race, answers_are_forgotten;
             reading:
                 pages_follow_each_other, the_log_is_read_by_cursor, a_late_commit_is_not_skipped;
+            keys:
+                a_key_is_found_while_it_is_in_force, keys_are_their_tenants, a_key_is_stored_once;
             faults:
                 many_workers_lose_and_double_nothing;
             model:

@@ -4,6 +4,7 @@
 mod checks;
 mod gate;
 mod intake;
+mod keys;
 mod rows;
 mod rules;
 
@@ -14,6 +15,7 @@ pub use checks::{
 };
 pub use gate::{Holder, TicketRow};
 pub use intake::{Accepted, Intake, Known, Wanted, totals};
+pub use keys::{check_key_name, no_such_key};
 pub use rows::{as_i64, beats, changes, counts, dependencies, fences, folded, ids, jobs, leases};
 pub use rules::{
     Claims, TakingOver, Unfolded, Waits, canceled, each, end, follow, may_be_retried, no_run, reaped,
