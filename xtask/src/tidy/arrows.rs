@@ -47,7 +47,11 @@ const ARROWS: &[(&str, Uses)] = &[
     ("retouch-dataset", STAGES),
     ("retouch-evaluation", STAGES),
     // Services see ports; their thin mains see bootstrap; the worker's engine file sees the engine.
-    ("retouch-api", SERVICE),
+    // The API reads the headers of the images that are brought to it.
+    (
+        "retouch-api",
+        Only(&["retouch-bootstrap", "retouch-domain", "retouch-imaging", "retouch-ports", "retouch-telemetry"]),
+    ),
     ("retouch-scheduler", SERVICE),
     (
         "retouch-worker",

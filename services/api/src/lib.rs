@@ -1,0 +1,32 @@
+//! The HTTP API: files, edits, batches, and what became of them.
+//!
+//! | rule | place |
+//! |---|---|
+//! | how errors look, and which exist | [`problem`] |
+//! | who may do what | `door.rs`, [`key`] |
+//! | ids of requests, figures about them | `observe.rs` |
+//! | what is read of a request, with its refusals | `extract.rs` |
+//! | routes | `routes/`, a file for each thing; `app.rs` puts them together and makes the OpenAPI document of them |
+//!
+//! No route waits for the broker: what is stored is dispatched afterwards, here or by the scheduler.
+
+mod app;
+mod content;
+mod door;
+mod extract;
+mod feed;
+mod gate;
+pub mod key;
+mod list;
+mod moment;
+mod objects;
+mod observe;
+mod options;
+pub mod problem;
+mod routes;
+mod watch;
+mod work;
+
+pub use app::{Api, Ports, openapi};
+pub use key::KeySecret;
+pub use options::Options;

@@ -1,0 +1,190 @@
+//! `POST /v1/batches`.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use retouch_domain::{BatchId, NewBatch, TenantId};
+use retouch_ports::blob::{PutOptions, bytes_stream};
+use retouch_ports::files::batch_folder;
+use retouch_ports::store::Loading;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use super::BandSpec;
+use crate::app::App;
+use crate::door::Writer;
+use crate::extract::{Hashed, Query};
+use crate::gate;
+use crate::problem::{Answer, Problem};
+use crate::routes::files;
+use crate::work::estimate::{self, Estimate};
+use crate::work::expand::{Expand, Row, expand};
+use crate::work::load::{self, Meta, Receipt};
+use crate::work::once::{self, Once};
+use crate::work::spec::JobSpec;
+
+/// The most rows that stand in a request, or that lists make.
+const MOST_ROWS: usize = 1000;
+/// The most bytes of `metadata`.
+const MAX_METADATA_BYTES: usize = 4096;
+
+/// A bulk submission: its rows in exactly one of `jobs`, `file` and `lists`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BatchRequest {
+    /// Up to 1000 jobs.
+    #[schema(value_type = Option<Vec<JobSpec>>)]
+    jobs: Option<Vec<Row>>,
+    /// The id of an uploaded JSONL file with a job in each line.
+    file: Option<String>,
+    /// A list of values for each of some fields, made into up to 1000 rows as `expand` says.
+    #[schema(value_type = Option<Object>)]
+    lists: Option<Map<String, Value>>,
+    /// How `lists` become rows; `zip` if absent.
+    expand: Option<Expand>,
+    /// Fields of every job that does not name them: deadline, timeout, attempts, model and so on.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    defaults: Row,
+    /// The priority class; `bulk` if absent.
+    band: Option<BandSpec>,
+    /// What you call it.
+    #[schema(max_length = 200)]
+    label: Option<String>,
+    /// What you keep with it, up to 4096 bytes as JSON.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    metadata: Map<String, Value>,
+}
+
+/// How a submission is treated.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct BatchQuery {
+    /// Only check the rows and estimate what they take: nothing is stored.
+    dry_run: Option<bool>,
+}
+
+/// Submit many edits.
+///
+/// Every row gets a verdict, and one bad row never sinks the rest. Answers 202 when all rows are stored; the jobs run from
+/// then on. With `Idempotency-Key` the same request again is the same batch.
+#[utoipa::path(
+    post, path = "/v1/batches", tag = "batches", security(("key" = ["write"])), request_body = BatchRequest,
+    params(BatchQuery, ("Idempotency-Key" = Option<String>, Header, description = "Makes the request have an effect once")),
+    responses(
+        (status = ACCEPTED, body = Receipt), (status = OK, body = Estimate, description = "With `dry_run`"),
+        (status = "4XX", body = Problem)
+    )
+)]
+pub(super) async fn create_batch(
+    Writer(tenant): Writer,
+    State(app): State<App>,
+    Query(query): Query<BatchQuery>,
+    headers: HeaderMap,
+    Hashed(request, body): Hashed<BatchRequest>,
+) -> Answer<Response> {
+    check(&request)?;
+    let rows = rows_of(&app, tenant, &request).await?;
+    if query.dry_run == Some(true) {
+        let estimate = estimate::of(&app, tenant, rows, &request.defaults).await?;
+        return Ok(axum::Json(estimate).into_response());
+    }
+    let once = once::read(&headers, "POST /v1/batches", &body)?;
+    let receipt: Receipt = match once::earlier(&app, tenant, once.as_ref()).await? {
+        Some(receipt) => receipt,
+        None => store(&app, tenant, request, rows, once).await?,
+    };
+    let location = format!("/v1/batches/{}", receipt.id);
+    let headers = [(header::LOCATION, location), (header::RETRY_AFTER, "1".to_owned())];
+    Ok((StatusCode::ACCEPTED, headers, axum::Json(receipt)).into_response())
+}
+
+fn check(request: &BatchRequest) -> Answer<()> {
+    let sources = [request.jobs.is_some(), request.file.is_some(), request.lists.is_some()];
+    if sources.into_iter().filter(|given| *given).count() != 1 {
+        let message = "give the rows in exactly one of `jobs`, `file` and `lists`";
+        return Err(Problem::invalid_part("jobs", "one_source", message));
+    }
+    if request.expand.is_some() && request.lists.is_none() {
+        return Err(Problem::invalid_part("expand", "not_here", "`expand` goes with `lists`"));
+    }
+    if Value::Object(request.metadata.clone()).to_string().len() > MAX_METADATA_BYTES {
+        let message = format!("use at most {MAX_METADATA_BYTES} bytes as JSON");
+        return Err(Problem::invalid_part("metadata", "too_large", message));
+    }
+    Ok(())
+}
+
+/// Where the rows of a submission are.
+pub(crate) enum Rows {
+    /// In the request: one JSON object a line.
+    Inline(Vec<u8>),
+    /// In the blob of this key.
+    Blob(String),
+}
+
+async fn rows_of(app: &App, tenant: TenantId, request: &BatchRequest) -> Answer<Rows> {
+    if let Some(file) = &request.file {
+        return Ok(Rows::Blob(files::must_exist(app, tenant, file).await?.to_string()));
+    }
+    let expanded = match &request.lists {
+        Some(lists) => Some(expand(request.expand.unwrap_or(Expand::Zip), lists, MOST_ROWS)?),
+        None => None,
+    };
+    let rows = expanded.as_ref().or(request.jobs.as_ref()).map_or(&[][..], Vec::as_slice);
+    if rows.is_empty() || rows.len() > MOST_ROWS {
+        let message =
+            format!("there are {} rows: 1 to {MOST_ROWS} fit a request, a file holds more", rows.len());
+        return Err(Problem::invalid_part("jobs", "out_of_range", message));
+    }
+    let mut lines = Vec::new();
+    for row in rows {
+        // A row came as JSON.
+        serde_json::to_writer(&mut lines, row).map_err(|error| Problem::invalid(error.to_string()))?;
+        lines.push(b'\n');
+    }
+    Ok(Rows::Inline(lines))
+}
+
+/// Stores the batch, where nobody sees it until all rows are stored; goes on if the caller goes away.
+async fn store(
+    app: &App,
+    tenant: TenantId,
+    request: BatchRequest,
+    rows: Rows,
+    once: Option<Once>,
+) -> Answer<Receipt> {
+    gate::enter(app).await?;
+    let id = BatchId::new(app.ids.uuid());
+    let (key, lines) = match rows {
+        Rows::Blob(key) => (key, None),
+        Rows::Inline(lines) => (format!("{}rows.jsonl", batch_folder(tenant, id)), Some(lines)),
+    };
+    let meta = Meta {
+        rows: key,
+        defaults: request.defaults,
+        metadata: request.metadata,
+        once: once.map(|once| (once.key, once.fingerprint)),
+    };
+    let band = request.band.unwrap_or(BandSpec::Bulk).into();
+    let app = app.clone();
+    let stored = tokio::spawn(async move {
+        let batch = NewBatch { id, tenant, band, label: request.label, meta: meta.to_value()? };
+        let loading = app.store.begin_loading(&batch).await?;
+        put(&app, &meta.rows, lines).await?;
+        let receipt = load::load(&app, Loading { meta: batch.meta, ..loading }).await?;
+        gate::dispatch(&app);
+        Ok(receipt)
+    });
+    stored.await.unwrap_or_else(|_| Err(Problem::broken("the submission was interrupted")))
+}
+
+async fn put(app: &App, key: &str, lines: Option<Vec<u8>>) -> Answer<()> {
+    let Some(lines) = lines else { return Ok(()) };
+    let key = key.parse().map_err(|_| Problem::broken("the batch has no valid folder"))?;
+    app.blobs.put(&key, bytes_stream(lines), &PutOptions::default()).await?;
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! The routes.
+
+pub(crate) mod batches;
+pub(crate) mod docs;
+mod edits;
+pub(crate) mod files;
+pub(crate) mod jobs;
+mod keys;
+mod operations;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// All of them, with their part of the OpenAPI document.
+pub(crate) fn all() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(operations::router())
+        .merge(keys::router())
+        .merge(files::router())
+        .merge(edits::router())
+        .merge(batches::router())
+        .merge(jobs::router())
+}
