@@ -1,7 +1,7 @@
-//! Files that hold passwords, and folders of data.
+//! Files that hold passwords, the randomness for them, and folders of data.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -12,6 +12,14 @@ pub(super) fn write_private(path: &Path, text: &[u8]) -> Result<()> {
     let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path);
     let mut file = file.with_context(|| format!("opening {}", path.display()))?;
     file.write_all(text).with_context(|| format!("writing {}", path.display()))
+}
+
+/// Bytes from the system's source of randomness.
+pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut source = File::open("/dev/urandom").context("opening /dev/urandom")?;
+    source.read_exact(&mut bytes).context("reading /dev/urandom")?;
+    Ok(bytes)
 }
 
 pub(super) fn create_folder(dir: &Path) -> Result<()> {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::files::{create_folder, remove_folder, write_private};
+use super::files::{create_folder, random, remove_folder, write_private};
 use super::host::Programs;
 use super::process::{self, Launch, Process, tail};
 use super::{Kind, postgres, probe, rabbitmq, redis};
@@ -318,9 +318,5 @@ pub(super) fn sweep(folder: &Path) -> Result<()> {
 
 /// Keeps other users of the machine out.
 fn password() -> Result<String> {
-    use std::io::Read;
-    let mut bytes = [0; 12];
-    let mut source = File::open("/dev/urandom").context("opening /dev/urandom")?;
-    source.read_exact(&mut bytes).context("reading /dev/urandom")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(random::<12>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -4,14 +4,25 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+use super::files::random;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Where servers listen. The system hands out no ports below 32768 by itself, so that nobody takes a server's port while
+/// it restarts.
+const PORTS: std::ops::Range<u16> = 16_384..32_768;
+
 /// A port of the loopback that nothing listens on.
 pub(super) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
-    Ok(listener.local_addr().context("reading the free port's number")?.port())
+    for _ in 0..64 {
+        let port = PORTS.start + u16::from_le_bytes(random()?) % (PORTS.end - PORTS.start);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port between {} and {} could be listened on", PORTS.start, PORTS.end)
 }
 
 /// PostgreSQL answers a startup message with a request for a password when it is ready, and with an error before.

@@ -22,3 +22,5 @@ mod reports;
 mod scenes;
 #[cfg(all(test, feature = "engine"))]
 mod terminal;
+#[cfg(all(test, feature = "engine"))]
+mod training;

@@ -9,13 +9,16 @@ use super::error::{Result, TrainingError};
 use super::objective::{AutoencoderLoss, DenoiserLoss, Dropout, Target};
 use super::run::Stage;
 
+/// Largest seed of a recipe: scenes are numbered from `seed`·2³² on, and those from 2⁶² on are for evaluation.
+pub const MAX_SEED: u64 = (1 << 30) - 1;
+
 /// A recipe. The tables of networks hold the fields of their `config.json`, as they are written into the model folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// Name of the model.
     pub name: String,
-    /// Seed of weights, data and noise.
+    /// Seed of weights, data and noise; at most [`MAX_SEED`].
     pub seed: u64,
     /// Side of the images in pixels.
     pub size: u32,
@@ -130,37 +133,31 @@ impl Recipe {
     }
 
     fn check(&self) -> Result<(), String> {
-        let stages = [
-            ("vae", &self.vae.training),
-            ("text_to_image", &self.text_to_image.training),
-            ("editor", &self.editor.training),
-        ];
-        let spatial = self.spatial.as_ref().map(|spatial| ("spatial", &spatial.training));
-        let clip = self.clip.as_ref().map(|clip| ("clip", &clip.training));
-        for (name, stage) in stages.into_iter().chain(spatial).chain(clip) {
-            if stage.steps == 0 || stage.batch == 0 {
-                return Err(format!("{name}.training: steps and batch are at least 1"));
-            }
-            let o = &stage.optimizer;
-            let share = |x: f64| (0.0..1.0).contains(&x);
-            let positive = [o.learning_rate, o.clip_norm, o.epsilon].into_iter().all(|x| x > 0.0);
-            if !positive || ![o.beta1, o.beta2, o.average_decay].into_iter().all(share) {
-                let what =
-                    "learning_rate, clip_norm and epsilon are above 0; beta1, beta2, average_decay in 0..1";
-                return Err(format!("{name}.training.optimizer: {what}"));
-            }
-        }
-        let spatial = self.spatial.as_ref().map(|spatial| ("spatial", spatial.dropout));
-        let denoisers = [("text_to_image", self.text_to_image.dropout), ("editor", self.editor.dropout)];
-        for (name, Dropout(share)) in denoisers.into_iter().chain(spatial) {
-            if !(0.0..=1.0 / 3.0).contains(&share) {
-                return Err(format!("{name}.dropout is {share}: use 0 to a third"));
-            }
+        if self.seed > MAX_SEED {
+            return Err(format!("seed is {}: use 0 to {MAX_SEED}", self.seed));
         }
         if !(16..=1024).contains(&self.size) || self.latents.pairs == 0 || self.tokenizer.examples == 0 {
             return Err("size is 16 to 1024 pixels; latents.pairs and tokenizer.examples at least 1".into());
         }
+        let denoisers = self.denoisers();
+        check_stage("vae", &self.vae.training)?;
+        denoisers.iter().try_for_each(|(name, denoiser)| check_stage(name, &denoiser.training))?;
+        self.clip.iter().try_for_each(|clip| check_stage("clip", &clip.training))?;
+        check_loss("vae", &[self.vae.loss.edges, self.vae.loss.divergence])?;
+        for (name, DenoiserRecipe { dropout: Dropout(share), loss, .. }) in &denoisers {
+            check_loss(name, &[loss.snr_cap, loss.changed])?;
+            if !(0.0..=1.0 / 3.0).contains(share) {
+                return Err(format!("{name}.dropout is {share}: use 0 to a third"));
+            }
+        }
         self.check_fit()
+    }
+
+    /// What is trained as a denoiser, by its table.
+    fn denoisers(&self) -> Vec<(&'static str, DenoiserRecipe)> {
+        let spatial = self.spatial.as_ref().map(|spatial| ("spatial", spatial.denoiser()));
+        let all = [("text_to_image", self.text_to_image.clone()), ("editor", self.editor.clone())];
+        all.into_iter().chain(spatial).collect()
     }
 
     /// Refuses parts that do not fit each other: known now, not after hours.
@@ -207,6 +204,25 @@ impl Recipe {
         let named = self.scheduler.get("prediction_type").cloned().unwrap_or(Value::Null);
         serde_json::from_value(named).unwrap_or(Target::Epsilon)
     }
+}
+
+fn check_stage(name: &str, stage: &Stage) -> Result<(), String> {
+    if stage.steps == 0 || stage.batch == 0 {
+        return Err(format!("{name}.training: steps and batch are at least 1"));
+    }
+    let o = &stage.optimizer;
+    let share = |x: f64| (0.0..1.0).contains(&x);
+    let positive = [o.learning_rate, o.clip_norm, o.epsilon].into_iter().all(|x| x > 0.0);
+    if !positive || ![o.beta1, o.beta2, o.average_decay].into_iter().all(share) {
+        let what = "learning_rate, clip_norm and epsilon are above 0; beta1, beta2, average_decay in 0..1";
+        return Err(format!("{name}.training.optimizer: {what}"));
+    }
+    Ok(())
+}
+
+fn check_loss(name: &str, weights: &[f64]) -> Result<(), String> {
+    let usable = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
+    if usable { Ok(()) } else { Err(format!("{name}.loss: its numbers are finite, 0 and above")) }
 }
 
 /// What a training leaves where.

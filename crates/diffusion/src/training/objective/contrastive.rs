@@ -15,8 +15,9 @@ pub fn contrastive(clip: &ClipModel, pixels: &Tensor, ids: &Tensor, same: &Tenso
     let images = normalize(&clip.image_features(pixels)?);
     let texts = normalize(&clip.text_features(ids)?);
     let rows = images.size()[0];
-    // As in the paper, the factor stays below 100.
-    let scale = clip.log_scale().clamp_max(100f64.ln()).exp();
+    // As in the paper, the factor stays below 100. In the graph a clamp would hold it there for ever.
+    tch::no_grad(|| drop(clip.log_scale().shallow_clone().clamp_max_(100f64.ln())));
+    let scale = clip.log_scale().exp();
     let own = Tensor::eye(rows, (Kind::Bool, images.device()));
     let others = same.to_device(images.device()).logical_and(&own.logical_not());
     let logits = (images.matmul(&texts.transpose(0, 1)) * scale).masked_fill(&others, f64::NEG_INFINITY);

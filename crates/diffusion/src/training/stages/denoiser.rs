@@ -143,7 +143,7 @@ impl Training {
             latents: self.latents()?,
             tokenizer,
             unet: UNet::in_training(unet_config, unet, kind)?,
-            text_encoder: ClipText::in_training(text_config, text, Kind::Float)?,
+            text_encoder: ClipText::in_training(text_config, text, kind)?,
             spatial,
             epoch: RefCell::default(),
         })

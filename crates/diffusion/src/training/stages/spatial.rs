@@ -79,7 +79,7 @@ impl Layer {
             return Ok(known.shallow_clone());
         }
         let ids = Training::ids(tokenizer, std::iter::once(phrase))?;
-        let pooled = tch::no_grad(|| text_encoder.pooled(&ids))?;
+        let pooled = tch::no_grad(|| text_encoder.pooled(&ids))?.to_kind(Kind::Float);
         self.phrases.borrow_mut().insert(phrase.to_owned(), pooled.shallow_clone());
         Ok(pooled)
     }

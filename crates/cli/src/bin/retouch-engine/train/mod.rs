@@ -42,6 +42,18 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
         None => Arc::new(scenes::Scenes { size: recipe.size, first_seed: recipe.seed << 32 }),
     };
     let training = Training::open(recipe, &args.work, options, examples)?;
+    let wanted = [
+        ("--editor", StageName::Editor, &args.editor),
+        ("--text-to-image", StageName::TextToImage, &args.text_to_image),
+        ("--clip", StageName::Clip, &args.clip),
+    ];
+    let wanted: Vec<_> = wanted
+        .into_iter()
+        .filter_map(|(flag, stage, output)| Some((flag, stage, output.as_deref()?)))
+        .collect();
+    for (flag, stage, _) in &wanted {
+        check_reached(&training, flag, *stage, args.until)?;
+    }
     let interrupted = interruptible()?;
     for stage in training.stages() {
         if train(&training, stage, args.json, &interrupted)? == Outcome::Stopped {
@@ -52,13 +64,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
             break;
         }
     }
-    let wanted = [
-        (StageName::Editor, &args.editor),
-        (StageName::TextToImage, &args.text_to_image),
-        (StageName::Clip, &args.clip),
-    ];
-    for (stage, output) in wanted {
-        let Some(output) = output else { continue };
+    for (_, stage, output) in wanted {
         training.assemble(stage, output)?;
         let done = json!({ "stage": stage.name(), "model": output });
         if args.json {
@@ -68,6 +74,24 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Refuses a model that this training will not make: known now, not after hours.
+fn check_reached(
+    training: &Training,
+    flag: &str,
+    stage: StageName,
+    until: Option<Until>,
+) -> Result<(), Failure> {
+    let stages: Vec<StageName> = training.stages().collect();
+    let end = stages.iter().position(|reached| until == Some(Until(*reached)));
+    let reached = &stages[..end.map_or(stages.len(), |end| end + 1)];
+    if training.is_done(stage) || reached.contains(&stage) {
+        return Ok(());
+    }
+    let name = stage.name();
+    let message = format!("{flag}: stage `{name}` is not in the recipe, or comes after --until");
+    Err(Failure::new(Blame::Parameters, "parameter_invalid", message))
 }
 
 fn train(
