@@ -93,13 +93,11 @@ fn encode_jpeg(image: &RgbImage, quality: u8, parameters: Option<&str>) -> Resul
     let (width, height) = (side(image.width())?, side(image.height())?);
     let mut file = Vec::new();
     let mut encoder = jpeg_encoder::Encoder::new(&mut file, quality);
-    encoder.set_sampling_factor(if quality >= 90 {
-        SamplingFactor::R_4_4_4
-    } else {
-        SamplingFactor::R_4_2_0
-    });
+    let whole = quality >= 90;
+    encoder.set_sampling_factor(if whole { SamplingFactor::R_4_4_4 } else { SamplingFactor::R_4_2_0 });
     encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    encoder.set_optimized_huffman_tables(true);
+    // With these the encoder writes a scan for each component, which zune-jpeg misreads where colour is halved.
+    encoder.set_optimized_huffman_tables(whole);
     if let Some(text) = parameters {
         encoder.add_exif_metadata(&exif_with_comment(text)).map_err(|_| ImageError::ParametersInvalid {
             format: Format::Jpeg,

@@ -37,6 +37,19 @@ fn pixels_and_parameters_come_back() {
 }
 
 #[test]
+fn what_is_lost_depends_on_the_quality_alone() {
+    let picture = picture();
+    for (quality, most) in [(100, 1.5), (95, 3.0), (90, 4.0), (89, 8.0), (75, 9.0), (40, 12.0)] {
+        for format in [OutputFormat::Jpeg, OutputFormat::WebP] {
+            let file = encode(&picture, &EncodeOptions { format, quality }, None).unwrap();
+            let read = decode(&file, &Limits::default()).unwrap().pixels;
+            let (_, mean) = difference(&read, &picture);
+            assert!(mean <= most, "{format:?} at {quality}: a mean difference of {mean:.2} levels");
+        }
+    }
+}
+
+#[test]
 fn quality_decides_size_and_colour_resolution() {
     let picture = picture();
     for format in [OutputFormat::Jpeg, OutputFormat::WebP] {
