@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod failure;
+mod operations;
 mod scenes;
 
 use std::ffi::OsString;
@@ -38,6 +39,8 @@ enum Cli {
     /// Edit pairs of rendered scenes, with the truth about them: `retouch scenes preview --output sheet.png`
     #[command(subcommand)]
     Scenes(scenes::Scenes),
+    #[command(flatten)]
+    Operations(operations::Operations),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
             engine(&arguments)
         }
         Cli::Scenes(command) => scenes::run(&command),
+        Cli::Operations(command) => operations::run(&command),
     }
 }
 

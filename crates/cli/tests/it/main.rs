@@ -12,6 +12,8 @@ mod failures;
 mod files;
 #[cfg(all(test, feature = "engine"))]
 mod linking;
+#[cfg(test)]
+mod operations;
 #[cfg(all(test, feature = "engine"))]
 mod parameters;
 #[cfg(all(test, feature = "engine"))]
