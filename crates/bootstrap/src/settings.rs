@@ -1,5 +1,7 @@
 //! The settings and where they come from. `config/default.toml` has every one, so the structs need no defaults.
 
+mod scheduler;
+
 use std::fs;
 use std::io;
 use std::num::NonZeroU32;
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+pub use self::scheduler::SchedulerSettings;
 use crate::secret::{BackendUrl, Secret};
 
 /// Every setting with its default and a sentence.
@@ -25,6 +28,8 @@ pub struct Settings {
     pub blobs: BlobSettings,
     /// `[live]`
     pub live: LiveSettings,
+    /// `[scheduler]`
+    pub scheduler: SchedulerSettings,
 }
 
 /// The jobs.

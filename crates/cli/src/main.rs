@@ -4,6 +4,7 @@ mod evaluate;
 mod failure;
 mod operations;
 mod scenes;
+mod scheduler;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -39,6 +40,11 @@ enum Cli {
     /// Edit pairs of rendered scenes, with the truth about them: `retouch scenes preview --output sheet.png`
     #[command(subcommand)]
     Scenes(scenes::Scenes),
+    /// Hand out the jobs of the configured store, and mend what died, expired or was lost; until SIGTERM
+    ///
+    /// Any number of schedulers may run on one store. Exit status: 0 told to stop, 2 wrong usage or settings, 69 a backend
+    /// cannot be used.
+    Scheduler(operations::SettingsArgs),
     #[command(flatten)]
     Operations(operations::Operations),
 }
@@ -56,6 +62,7 @@ fn main() -> ExitCode {
             engine(&arguments)
         }
         Cli::Scenes(command) => scenes::run(&command),
+        Cli::Scheduler(args) => scheduler::run(&args),
         Cli::Operations(command) => operations::run(&command),
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct SettingsArgs {
     config: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]
@@ -81,7 +81,7 @@ async fn migrate(args: &SettingsArgs) -> Result<ExitCode, Failure> {
 }
 
 impl SettingsArgs {
-    fn load(&self) -> Result<Settings, Failure> {
+    pub(crate) fn load(&self) -> Result<Settings, Failure> {
         Settings::load(self.config.as_deref(), &variable)
             .map_err(|error| Failure::new(Blame::Parameters, "settings_invalid", chain(&error)))
     }
@@ -91,11 +91,11 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn process() -> Process<'static> {
+pub(crate) fn process() -> Process<'static> {
     Process { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), variable: &variable }
 }
 
-fn unusable(error: &BackendError) -> Failure {
+pub(crate) fn unusable(error: &BackendError) -> Failure {
     let blame = match error {
         BackendError::UnknownScheme { .. } | BackendError::Incomplete { .. } => Blame::Parameters,
         BackendError::Port { source, .. } if source.kind() == PortErrorKind::Invalid => Blame::Parameters,

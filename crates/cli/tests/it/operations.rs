@@ -1,7 +1,8 @@
 //! `retouch migrate`, `audit` and `doctor` as an operator uses them.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use retouch_bootstrap::backends::Process;
@@ -10,14 +11,18 @@ use retouch_ports::{JobStore, SystemClock, SystemIds};
 use retouch_testkit::job_store::desk::Desk;
 use serde_json::Value;
 
-/// Runs a command on an installation that keeps everything in `folder`.
-fn retouch(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+/// A command on an installation that keeps everything in `folder`.
+fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_retouch"));
     command.args(arguments).current_dir(folder);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RETOUCH_")) {
         command.env_remove(name);
     }
-    command.envs(variables.iter().copied()).output().expect("starts")
+    command
+}
+
+fn retouch(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    command(folder, arguments).envs(variables.iter().copied()).output().expect("starts")
 }
 
 fn code(run: &Output) -> Option<i32> {
@@ -94,6 +99,27 @@ fn the_doctor_says_what_is_wrong_with_which_backend() {
     let codes: Vec<&str> =
         backends.iter().map(|backend| backend["error"]["code"].as_str().unwrap_or("usable")).collect();
     assert_eq!(codes, ["unavailable", "unknown_backend", "usable", "unavailable"], "{report}");
+}
+
+#[test]
+fn a_scheduler_runs_until_it_is_told_to_stop() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = retouch(folder.path(), &["scheduler"], &[]);
+    assert_eq!(code(&run), Some(69), "{}", stderr(&run));
+    assert!(stderr(&run).contains("`retouch migrate`"), "{}", stderr(&run));
+    let run = retouch(folder.path(), &["scheduler"], &[("RETOUCH_SCHEDULER_SHARE_OF", "2")]);
+    assert_eq!(code(&run), Some(2), "{}", stderr(&run));
+
+    retouch(folder.path(), &["migrate"], &[]);
+    let mut scheduler =
+        command(folder.path(), &["scheduler"]).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut lines = BufReader::new(scheduler.stderr.take().expect("piped")).lines();
+    let running = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("the scheduler runs")));
+    assert!(running.is_some());
+    let pid = rustix::process::Pid::from_child(&scheduler);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert!(scheduler.wait().expect("it ended").success(), "{rest:?}");
 }
 
 #[test]
