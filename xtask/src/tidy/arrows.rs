@@ -50,7 +50,13 @@ const ARROWS: &[(&str, Uses)] = &[
     // The API reads the headers of the images that are brought to it.
     (
         "retouch-api",
-        Only(&["retouch-bootstrap", "retouch-domain", "retouch-imaging", "retouch-ports", "retouch-telemetry"]),
+        Only(&[
+            "retouch-bootstrap",
+            "retouch-domain",
+            "retouch-imaging",
+            "retouch-ports",
+            "retouch-telemetry",
+        ]),
     ),
     ("retouch-scheduler", SERVICE),
     (
