@@ -10,7 +10,7 @@ use super::objective::{AutoencoderLoss, DenoiserLoss, Dropout, Target};
 use super::run::Stage;
 
 /// Largest seed of a recipe: scenes are numbered from `seed`·2³² on, and those from 2⁶² on are for evaluation.
-pub const MAX_SEED: u64 = (1 << 30) - 1;
+const MAX_SEED: u64 = (1 << 30) - 1;
 
 /// A recipe. The tables of networks hold the fields of their `config.json`, as they are written into the model folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub const MAX_SEED: u64 = (1 << 30) - 1;
 pub struct Recipe {
     /// Name of the model.
     pub name: String,
-    /// Seed of weights, data and noise; at most [`MAX_SEED`].
+    /// Seed of weights, data and noise; below 2³⁰.
     pub seed: u64,
     /// Side of the images in pixels.
     pub size: u32,
