@@ -8,10 +8,10 @@ use retouch_domain::{Band, JobId, NewJob, TenantId, WorkerBootId};
 use retouch_ports::live::WorkerPresence;
 use retouch_ports::queue::{Consumer, QueueKey};
 use retouch_ports::store::{Claim, LeaseTerms, TenantLimits};
-use retouch_ports::{DispatchRules, Dispatcher, SystemIds};
+use retouch_ports::{DispatchRules, Dispatcher, Ports, SystemIds};
 use retouch_testkit::case::soon;
 use retouch_tests::client;
-use retouch_tests::site::{Backends, Site, pool};
+use retouch_tests::site::{Site, pool};
 use retouch_worker::worker::Options;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ const MANY: u16 = 1000;
 
 /// A pool with a worker that claims whatever comes.
 struct Floor {
-    backends: Backends,
+    ports: Ports,
     dispatcher: Dispatcher,
     consumers: Vec<Box<dyn Consumer>>,
     terms: LeaseTerms,
@@ -32,9 +32,9 @@ impl Floor {
         let folder = tempfile::tempdir().unwrap();
         let site = Site::embedded(folder.path());
         site.migrate().await.unwrap();
-        let backends = site.open().await.unwrap();
+        let ports = site.open().await.unwrap();
         let rules = DispatchRules { tickets_per_slot: 2, least_window: 1, share_of, run: 4 };
-        let (store, queue, live) = (backends.store.clone(), backends.queue.clone(), backends.live.clone());
+        let (store, queue, live) = (ports.store.clone(), ports.queue.clone(), ports.live.clone());
         let dispatcher = Dispatcher::new(store, queue.clone(), live.clone(), rules);
         queue.declare(&pool()).await.unwrap();
         let mut consumers = Vec::new();
@@ -46,13 +46,13 @@ impl Floor {
         let presence = WorkerPresence { boot, pool: pool(), slots, draining: false };
         live.announce(&presence, Duration::from_secs(3600)).await.unwrap();
         let lease = Options::new(pool(), 1.try_into().unwrap()).lease;
-        Self { backends, dispatcher, consumers, terms: LeaseTerms { boot, length: lease }, _folder: folder }
+        Self { ports, dispatcher, consumers, terms: LeaseTerms { boot, length: lease }, _folder: folder }
     }
 
     async fn submit(&self, tenant: TenantId, band: Band, count: usize, cost_ms: u32) {
         let job = |_| NewJob { cost_ms, ..client::job(&SystemIds, serde_json::json!({})) };
         let jobs: Vec<NewJob> = (0..count).map(job).collect();
-        client::submit(&*self.backends.store, &SystemIds, tenant, band, &jobs).await.unwrap();
+        client::submit(&*self.ports.store, &SystemIds, tenant, band, &jobs).await.unwrap();
     }
 
     /// Dispatches once, and claims everything that comes of it.
@@ -62,10 +62,10 @@ impl Floor {
         let mut served = Vec::new();
         for (band, consumer) in Band::ALL.into_iter().zip(&mut self.consumers) {
             let key = QueueKey { pool: pool(), band };
-            while self.backends.queue.depth(&key).await.unwrap().unwrap().ready > 0 {
+            while self.ports.queue.depth(&key).await.unwrap().unwrap().ready > 0 {
                 let delivery = soon(consumer.next()).await.unwrap();
                 let tickets: Vec<_> = delivery.message.tickets().collect();
-                let claims = self.backends.store.claim(&self.terms, &tickets).await.unwrap();
+                let claims = self.ports.store.claim(&self.terms, &tickets).await.unwrap();
                 for (ticket, claim) in tickets.iter().zip(claims) {
                     assert!(matches!(claim, Claim::Claimed(_)), "{claim:?}");
                     served.push((band, ticket.tenant, ticket.job));
@@ -119,7 +119,7 @@ proptest! {
             let tenants = [client::tenant(1), client::tenant(2)];
             for (tenant, weight) in tenants.into_iter().zip([weights.0, weights.1]) {
                 let limits = TenantLimits { weight, max_running: None };
-                floor.backends.store.set_limits(tenant, limits).await.unwrap();
+                floor.ports.store.set_limits(tenant, limits).await.unwrap();
             }
             let mut used: HashMap<TenantId, i64> = HashMap::new();
             for _ in 0..40 {
@@ -146,7 +146,7 @@ async fn a_tenant_stays_below_its_limit() {
     let mut floor = Floor::open(10, 10).await;
     let tenant = client::tenant(1);
     let limits = TenantLimits { weight: 1, max_running: Some(3) };
-    floor.backends.store.set_limits(tenant, limits).await.unwrap();
+    floor.ports.store.set_limits(tenant, limits).await.unwrap();
     floor.submit(tenant, Band::Standard, 10, 10).await;
     floor.submit(client::tenant(2), Band::Standard, 4, 10).await;
     let served = floor.serve().await;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retouch_domain::{Band, BatchState, JobId, JobState};
-use retouch_ports::SystemIds;
+use retouch_ports::{Ports, SystemIds};
 use retouch_testkit::case::{eventually, soon};
 use retouch_tests::client;
 use retouch_tests::executor::Nothing;
-use retouch_tests::site::{Backends, Site, pool, scheduler_options};
+use retouch_tests::site::{Site, pool, scheduler_options, worker_ports};
 use retouch_worker::{Options, WorkerError};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ use crate::scene::{SLOTS, Scene};
 
 /// Services of one process.
 struct Running {
-    backends: Backends,
+    ports: Ports,
     stop: CancellationToken,
     scheduler: JoinHandle<()>,
     worker: JoinHandle<Result<(), WorkerError>>,
@@ -27,12 +27,12 @@ struct Running {
 
 impl Running {
     async fn start(scene: &Scene) -> Self {
-        let backends = scene.site.open().await.unwrap();
+        let ports = scene.site.open().await.unwrap();
         let stop = CancellationToken::new();
         let options = scheduler_options(Duration::from_millis(500));
-        let scheduler = retouch_scheduler::Scheduler::run(backends.scheduler(), options, stop.clone());
-        let (worker, worker_stop) = work(&scene.site, &backends);
-        Self { scheduler: tokio::spawn(scheduler), worker, worker_stop, backends, stop }
+        let scheduler = retouch_scheduler::Scheduler::run(ports.clone(), options, stop.clone());
+        let (worker, worker_stop) = work(&scene.site, &ports);
+        Self { scheduler: tokio::spawn(scheduler), worker, worker_stop, ports, stop }
     }
 
     async fn end(self) {
@@ -43,11 +43,11 @@ impl Running {
     }
 }
 
-fn work(site: &Site, backends: &Backends) -> (JoinHandle<Result<(), WorkerError>>, CancellationToken) {
+fn work(site: &Site, ports: &Ports) -> (JoinHandle<Result<(), WorkerError>>, CancellationToken) {
     let stop = CancellationToken::new();
     let options = Options { lease: Duration::from_millis(900), ..Options::new(pool(), SLOTS) };
     let executor = Arc::new(Nothing::on_account(&site.folder).unwrap());
-    let worker = retouch_worker::worker::run(backends.worker(), executor, options, stop.clone());
+    let worker = retouch_worker::worker::run(worker_ports(ports), executor, options, stop.clone());
     (tokio::spawn(worker), stop)
 }
 
@@ -85,7 +85,7 @@ async fn a_running_job_is_canceled_by_its_heartbeat() {
     let running = Running::start(&scene).await;
     let jobs = submit(&mut scene, [json!({ "ms": 100_000 })]).await;
     eventually(async || scene.state(jobs[0]).await == JobState::Running).await;
-    running.backends.store.cancel_job(client::tenant(1), jobs[0]).await.unwrap();
+    running.ports.store.cancel_job(client::tenant(1), jobs[0]).await.unwrap();
     eventually(async || scene.state(jobs[0]).await == JobState::Canceled).await;
     scene.assert_sound().await;
     running.end().await;
@@ -101,7 +101,7 @@ async fn a_drained_worker_hands_over() {
     running.worker_stop.cancel();
     soon(&mut running.worker).await.unwrap().unwrap();
     assert_ne!(scene.state(jobs[0]).await, JobState::Running);
-    (running.worker, running.worker_stop) = work(&scene.site, &running.backends);
+    (running.worker, running.worker_stop) = work(&scene.site, &running.ports);
     scene.jobs = jobs.clone();
     scene.assert_done().await;
     for job in jobs {
@@ -118,10 +118,10 @@ async fn a_batch_is_paused_and_goes_on() {
     let jobs = submit(&mut scene, vec![json!({ "ms": 1500 }); 30]).await;
     eventually(async || scene.state(jobs[0]).await == JobState::Running).await;
     let batch = scene.job(jobs[0]).await.batch;
-    running.backends.store.pause(client::tenant(1), batch, true).await.unwrap();
+    running.ports.store.pause(client::tenant(1), batch, true).await.unwrap();
     let none_runs = async || scene.store.holders().await.unwrap().is_empty();
     eventually(none_runs).await;
-    running.backends.store.resume(client::tenant(1), batch).await.unwrap();
+    running.ports.store.resume(client::tenant(1), batch).await.unwrap();
     scene.jobs = jobs;
     scene.assert_done().await;
     let ended = async || {

@@ -9,7 +9,7 @@ use retouch_domain::Pool;
 use retouch_live_redis::RedisLive;
 use retouch_local::{FileBlobStore, LocalLive, LocalQueue};
 use retouch_ports::{
-    BlobStore, Clock, DispatchRules, Ids, JobQueue, JobStore, Live, PortError, SystemClock, SystemIds,
+    Clock, DispatchRules, Ids, JobQueue, JobStore, Live, PortError, Ports, SystemClock, SystemIds,
 };
 use retouch_queue_rabbitmq::RabbitQueue;
 use retouch_store_postgres::{PostgresOptions, PostgresStore};
@@ -39,23 +39,6 @@ pub struct Site {
     /// Connections to PostgreSQL for each process.
     #[arg(long, default_value_t = 8)]
     pub connections: u32,
-}
-
-/// What a process works on.
-#[derive(Clone)]
-pub struct Backends {
-    /// The truth.
-    pub store: Arc<dyn JobStore>,
-    /// The broker.
-    pub queue: Arc<dyn JobQueue>,
-    /// The files.
-    pub blobs: Arc<dyn BlobStore>,
-    /// The live state.
-    pub live: Arc<dyn Live>,
-    /// The machine's.
-    pub clock: Arc<dyn Clock>,
-    /// The machine's.
-    pub ids: Arc<dyn Ids>,
 }
 
 impl Site {
@@ -104,7 +87,7 @@ impl Site {
     ///
     /// # Errors
     /// As the backends'.
-    pub async fn open(&self) -> Result<Backends, PortError> {
+    pub async fn open(&self) -> Result<Ports, PortError> {
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
         let store = self.open_store(clock.clone()).await?;
         let queue: Arc<dyn JobQueue> = if self.queue == "local:" {
@@ -118,7 +101,7 @@ impl Site {
             Arc::new(RedisLive::open(&self.live, &self.prefix, clock.clone(), ids.clone())?)
         };
         let blobs = Arc::new(FileBlobStore::open(self.folder.join("blobs")).await?);
-        Ok(Backends { store, queue, blobs, live, clock, ids })
+        Ok(Ports { store, queue, blobs, live, clock, ids })
     }
 
     /// Opens the store alone.
@@ -134,28 +117,14 @@ impl Site {
     }
 }
 
-impl Backends {
-    /// For a scheduler.
-    pub fn scheduler(&self) -> retouch_scheduler::Ports {
-        retouch_scheduler::Ports {
-            store: self.store.clone(),
-            queue: self.queue.clone(),
-            blobs: self.blobs.clone(),
-            live: self.live.clone(),
-            clock: self.clock.clone(),
-            ids: self.ids.clone(),
-        }
-    }
-
-    /// For a worker.
-    pub fn worker(&self) -> retouch_worker::Ports {
-        retouch_worker::Ports {
-            work: self.store.clone(),
-            liveness: self.store.clone(),
-            queue: self.queue.clone(),
-            live: self.live.clone(),
-            ids: self.ids.clone(),
-        }
+/// What a worker runs on, of what a process has.
+pub fn worker_ports(ports: &Ports) -> retouch_worker::Ports {
+    retouch_worker::Ports {
+        work: ports.store.clone(),
+        liveness: ports.store.clone(),
+        queue: ports.queue.clone(),
+        live: ports.live.clone(),
+        ids: ports.ids.clone(),
     }
 }
 

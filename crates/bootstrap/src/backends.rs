@@ -4,24 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use retouch_local::{FileBlobStore, LocalLive, LocalQueue};
-use retouch_ports::{BlobStore, Clock, Ids, JobQueue, JobStore, Live, PortError};
+use retouch_ports::{BlobStore, Clock, Ids, JobQueue, Live, PortError, Ports};
 
 use crate::secret::BackendUrl;
 use crate::settings::{BlobSettings, LiveSettings, QueueSettings, Settings};
 use crate::stores;
-
-/// What services run on.
-#[derive(Clone)]
-pub struct Backends {
-    /// The jobs.
-    pub store: Arc<dyn JobStore>,
-    /// The broker.
-    pub queue: Arc<dyn JobQueue>,
-    /// The files.
-    pub blobs: Arc<dyn BlobStore>,
-    /// Progress, presence, events, limits.
-    pub live: Arc<dyn Live>,
-}
 
 /// A backend that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -94,16 +81,16 @@ pub struct Process<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
-impl Backends {
-    /// Makes all backends. Database and broker must answer; the others are asked when they are first used.
-    pub async fn connect(settings: &Settings, process: &Process<'_>) -> Result<Self, BackendError> {
-        Ok(Self {
-            store: stores::store(&settings.store, process).await?,
-            queue: queue(&settings.queue, process).await?,
-            blobs: blobs(&settings.blobs, process).await?,
-            live: live(&settings.live, process)?,
-        })
-    }
+/// Makes all backends. Database and broker must answer; the others are asked when they are first used.
+pub async fn connect(settings: &Settings, process: &Process<'_>) -> Result<Ports, BackendError> {
+    Ok(Ports {
+        store: stores::store(&settings.store, process).await?,
+        queue: queue(&settings.queue, process).await?,
+        blobs: blobs(&settings.blobs, process).await?,
+        live: live(&settings.live, process)?,
+        clock: process.clock.clone(),
+        ids: process.ids.clone(),
+    })
 }
 
 /// The broker of `[queue]`.

@@ -5,6 +5,6 @@ pub mod secret;
 pub mod settings;
 pub mod stores;
 
-pub use backends::{BackendError, Backends};
+pub use backends::BackendError;
 pub use secret::{BackendUrl, Secret};
 pub use settings::{Settings, SettingsError};

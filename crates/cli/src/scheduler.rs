@@ -2,14 +2,13 @@
 
 use std::io::stderr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use retouch_bootstrap::Backends;
+use retouch_bootstrap::backends;
 use retouch_bootstrap::settings::SchedulerSettings;
 use retouch_domain::Pool;
-use retouch_ports::{DispatchRules, SystemClock, SystemIds};
-use retouch_scheduler::{Options, Ports, Scheduler};
+use retouch_ports::DispatchRules;
+use retouch_scheduler::{Options, Scheduler};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Blame, Failure, chain};
@@ -31,10 +30,7 @@ fn serve(args: &SettingsArgs) -> Result<ExitCode, Failure> {
     ctrlc::set_handler(move || told.cancel()).map_err(|error| program(&error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| program(&error))?.block_on(async {
-        let backends = Backends::connect(&settings, &process()).await.map_err(|error| unusable(&error))?;
-        let Backends { store, queue, blobs, live } = backends;
-        let ports =
-            Ports { store, queue, blobs, live, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds) };
+        let ports = backends::connect(&settings, &process()).await.map_err(|error| unusable(&error))?;
         tracing::info!(store = %settings.store.url, queue = %settings.queue.url, "the scheduler runs");
         Scheduler::run(ports, options, stop).await;
         Ok(ExitCode::SUCCESS)

@@ -14,6 +14,8 @@ pub mod queue;
 pub mod step_engine;
 pub mod store;
 
+use std::sync::Arc;
+
 pub use blob::{BlobKey, BlobStore, ByteStream};
 pub use clock::{Clock, SystemClock};
 pub use dispatcher::{DispatchRules, Dispatcher};
@@ -23,3 +25,20 @@ pub use ids::{Ids, SystemIds};
 pub use live::Live;
 pub use queue::JobQueue;
 pub use store::JobStore;
+
+/// What a service runs on.
+#[derive(Clone)]
+pub struct Ports {
+    /// The truth.
+    pub store: Arc<dyn JobStore>,
+    /// The broker.
+    pub queue: Arc<dyn JobQueue>,
+    /// The files.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Progress, presence, events, limits.
+    pub live: Arc<dyn Live>,
+    /// The process's time; leases run by the store's clock.
+    pub clock: Arc<dyn Clock>,
+    /// The process's ids and randomness.
+    pub ids: Arc<dyn Ids>,
+}

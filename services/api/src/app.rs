@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use retouch_ports::{BlobStore, Clock, Dispatcher, Ids, JobQueue, JobStore, Live};
+use retouch_ports::{Dispatcher, Ports};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa::Modify;
@@ -27,23 +27,6 @@ use crate::work::load;
 
 /// How often submissions that were left half way are looked for.
 const RESUME_EVERY: Duration = Duration::from_secs(30);
-
-/// What an API runs on.
-#[derive(Clone)]
-pub struct Ports {
-    /// The truth.
-    pub store: Arc<dyn JobStore>,
-    /// The broker.
-    pub queue: Arc<dyn JobQueue>,
-    /// The files.
-    pub blobs: Arc<dyn BlobStore>,
-    /// Progress, events, limits.
-    pub live: Arc<dyn Live>,
-    /// This process's time.
-    pub clock: Arc<dyn Clock>,
-    /// For ids.
-    pub ids: Arc<dyn Ids>,
-}
 
 /// What handlers share.
 #[derive(Clone)]

@@ -27,6 +27,6 @@ mod routes;
 mod watch;
 mod work;
 
-pub use app::{Api, Ports, openapi};
+pub use app::{Api, openapi};
 pub use key::KeySecret;
 pub use options::Options;

@@ -20,4 +20,4 @@ mod rounds;
 mod scheduler;
 
 pub use options::Options;
-pub use scheduler::{Ports, Scheduler};
+pub use scheduler::Scheduler;

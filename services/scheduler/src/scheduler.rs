@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use retouch_domain::Pool;
 use retouch_ports::live::{Heard, LiveEvent, Subscription, Topic};
-use retouch_ports::{BlobStore, Clock, Dispatcher, Ids, JobQueue, JobStore, Live};
+use retouch_ports::{Dispatcher, Ids, Live, Ports};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,23 +13,6 @@ use tokio_util::sync::CancellationToken;
 use crate::Options;
 use crate::reconcilers::{counts, dispatch, files, jobs, leases, parking, tickets};
 use crate::rounds::{Reconciler, Rhythm, backoff, run};
-
-/// What a scheduler runs on.
-#[derive(Clone)]
-pub struct Ports {
-    /// The truth.
-    pub store: Arc<dyn JobStore>,
-    /// The broker.
-    pub queue: Arc<dyn JobQueue>,
-    /// The files.
-    pub blobs: Arc<dyn BlobStore>,
-    /// Workers that are there, nudges, news.
-    pub live: Arc<dyn Live>,
-    /// For graces; leases run by the store's clock.
-    pub clock: Arc<dyn Clock>,
-    /// For jitter.
-    pub ids: Arc<dyn Ids>,
-}
 
 /// One scheduler process.
 pub struct Scheduler {

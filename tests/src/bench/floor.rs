@@ -3,16 +3,18 @@
 use std::process::Command;
 use std::time::Duration;
 
+use retouch_ports::Ports;
+
 use super::Result;
 use crate::process::Node;
-use crate::site::{Backends, Site};
+use crate::site::Site;
 
 /// A site, and the processes on it.
 pub struct Floor {
     /// The addresses.
     pub site: Site,
     /// What this process works on.
-    pub backends: Backends,
+    pub ports: Ports,
     program: String,
 }
 
@@ -32,7 +34,7 @@ impl Floor {
     /// As the backends'.
     pub async fn open(site: Site, program: String) -> Result<Self> {
         site.migrate().await?;
-        Ok(Self { backends: site.open().await?, site, program })
+        Ok(Self { ports: site.open().await?, site, program })
     }
 
     /// A scheduler, and workers that hold so many jobs each. They are ready when this returns.
@@ -45,7 +47,7 @@ impl Floor {
             nodes.push(self.start_worker(words));
         }
         let pool = crate::site::pool();
-        while self.backends.live.workers(&pool).await?.len() < workers {
+        while self.ports.live.workers(&pool).await?.len() < workers {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(nodes)
@@ -66,7 +68,7 @@ impl Floor {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let pool = crate::site::pool();
-        while !self.backends.live.workers(&pool).await?.is_empty() {
+        while !self.ports.live.workers(&pool).await?.is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())

@@ -23,7 +23,7 @@ const PART: usize = 5000;
 /// # Errors
 /// As the store's.
 pub async fn insert(floor: &Floor, count: usize) -> Result<(retouch_domain::BatchId, f64)> {
-    let (store, ids) = (&floor.backends.store, &*floor.backends.ids);
+    let (store, ids) = (&floor.ports.store, &*floor.ports.ids);
     let batch = client::batch(ids, client::tenant(1), Band::Bulk);
     let jobs: Vec<NewJob> = (0..count)
         .map(|number| NewJob { key: Some(format!("{}-{number}", batch.id)), ..client::job(ids, json!({})) })
@@ -48,7 +48,7 @@ pub async fn end_to_end(floor: &Floor, workers: usize, count: usize) -> Result<(
     let nodes = floor.start(workers, &["--bare", "--slots", "256", "--lease", "30000"]).await?;
     let before = floor.counted()?;
     let begun = Instant::now();
-    let store = &floor.backends.store;
+    let store = &floor.ports.store;
     store.open(client::tenant(1), batch, None).await?;
     while store.batch(client::tenant(1), batch).await?.is_none_or(|batch| batch.counts.live() > 0) {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -83,14 +83,14 @@ pub struct Latency {
 /// As the backends'.
 pub async fn latency(floor: &Floor, count: usize) -> Result<Latency> {
     let nodes = floor.start(1, &["--slots", "16"]).await?;
-    let backends = &floor.backends;
-    let (store, queue) = (backends.store.clone(), backends.queue.clone());
-    let dispatcher = Dispatcher::new(store.clone(), queue.clone(), backends.live.clone(), RULES);
+    let ports = &floor.ports;
+    let (store, queue) = (ports.store.clone(), ports.queue.clone());
+    let dispatcher = Dispatcher::new(store.clone(), queue.clone(), ports.live.clone(), RULES);
     let mut submitted = HashMap::new();
     for _ in 0..count {
-        let job = client::job(&*backends.ids, json!({}));
+        let job = client::job(&*ports.ids, json!({}));
         submitted.insert(job.id.to_string(), micros());
-        client::submit(&*store, &*backends.ids, client::tenant(1), Band::Interactive, &[job]).await?;
+        client::submit(&*store, &*ports.ids, client::tenant(1), Band::Interactive, &[job]).await?;
         dispatcher.dispatch(&pool()).await?;
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
@@ -114,17 +114,17 @@ pub async fn latency(floor: &Floor, count: usize) -> Result<Latency> {
 
 /// The median of one commit of a job and one confirmed message, nobody listening.
 async fn alone(floor: &Floor, count: usize) -> Result<f64> {
-    let backends = &floor.backends;
+    let ports = &floor.ports;
     let other = "nobody".parse()?;
-    backends.queue.declare(&other).await?;
+    ports.queue.declare(&other).await?;
     let mut waits = Vec::new();
     for _ in 0..count {
-        let job = NewJob { pool: other.clone(), ..client::job(&*backends.ids, json!({})) };
+        let job = NewJob { pool: other.clone(), ..client::job(&*ports.ids, json!({})) };
         let tenant = client::tenant(2);
         let ticket = Ticket { job: job.id, tenant, epoch: 0, band: Band::Interactive };
         let begun = Instant::now();
-        client::submit(&*backends.store, &*backends.ids, tenant, Band::Interactive, &[job]).await?;
-        backends.queue.publish(&other, &[Message::single(&ticket)]).await?;
+        client::submit(&*ports.store, &*ports.ids, tenant, Band::Interactive, &[job]).await?;
+        ports.queue.publish(&other, &[Message::single(&ticket)]).await?;
         waits.push(begun.elapsed().as_secs_f64() * 1000.0);
     }
     waits.sort_by(f64::total_cmp);
@@ -140,9 +140,9 @@ pub async fn takeover(floor: &Floor, rounds: usize) -> Result<Vec<f64>> {
     for _ in 0..rounds {
         let words = ["--slots", "4", "--lease", "60000", "--off-device"];
         let mut nodes = floor.start(1, &words).await?;
-        let jobs = client::jobs(&*floor.backends.ids, 4, Duration::from_millis(1500));
-        let store = &*floor.backends.store;
-        client::submit(store, &*floor.backends.ids, client::tenant(1), Band::Standard, &jobs).await?;
+        let jobs = client::jobs(&*floor.ports.ids, 4, Duration::from_millis(1500));
+        let store = &*floor.ports.store;
+        client::submit(store, &*floor.ports.ids, client::tenant(1), Band::Standard, &jobs).await?;
         let file = executor::starts(&floor.site.folder);
         let names: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
         let of_jobs = |lines: Vec<String>, epoch: &str| -> Vec<i64> {
@@ -155,7 +155,7 @@ pub async fn takeover(floor: &Floor, rounds: usize) -> Result<Vec<f64>> {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let survivor = floor.start_worker(&words);
-        while floor.backends.live.workers(&pool()).await?.len() < 2 {
+        while floor.ports.live.workers(&pool()).await?.len() < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let killed = micros();

@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let floor = Floor::open(site, program).await?;
     let (batch, rate) = insert(&floor, cli.inserted).await?;
     println!("insert {} jobs with unique keys: {rate:.0} jobs/s", cli.inserted);
-    floor.backends.store.abandon(retouch_tests::client::tenant(1), batch).await?;
+    floor.ports.store.abandon(retouch_tests::client::tenant(1), batch).await?;
     for workers in [1, 2, 4] {
         let (rate, each) = end_to_end(&floor, workers, cli.jobs).await?;
         println!(

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use retouch_domain::Band;
+use retouch_ports::Ports;
 use retouch_tests::account::Account;
 use retouch_tests::client;
 use retouch_tests::executor::Nothing;
 use retouch_tests::process::heed_points;
-use retouch_tests::site::{Backends, Site, pool, scheduler_options};
+use retouch_tests::site::{Site, pool, scheduler_options, worker_ports};
 use retouch_tests::unfenced::Unfenced;
 use tokio_util::sync::CancellationToken;
 
@@ -82,12 +83,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stop = stop_on_signal()?;
     match Cli::parse().role {
         Role::Scheduler { site, ticket_grace } => {
-            let backends = open(&site).await;
+            let ports = open(&site).await;
             let options = scheduler_options(Duration::from_millis(ticket_grace));
-            retouch_scheduler::Scheduler::run(backends.scheduler(), options, stop).await;
+            retouch_scheduler::Scheduler::run(ports, options, stop).await;
         }
         Role::Worker { site, slots, lease, bare, off_device, unfenced } => {
-            let mut ports = open(&site).await.worker();
+            let mut ports = worker_ports(&open(&site).await);
             if unfenced {
                 ports.work = Arc::new(Unfenced(ports.work));
             }
@@ -96,12 +97,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             work(ports, executor, slots, Duration::from_millis(lease), stop).await?;
         }
         Role::Up { site } => {
-            let backends = open(&site).await;
+            let ports = open(&site).await;
             let options = scheduler_options(Duration::from_millis(1000));
-            tokio::spawn(retouch_scheduler::Scheduler::run(backends.scheduler(), options, stop.clone()));
+            tokio::spawn(retouch_scheduler::Scheduler::run(ports.clone(), options, stop.clone()));
             let executor = Nothing::on_account(&site.folder)?;
             work(
-                backends.worker(),
+                worker_ports(&ports),
                 executor,
                 NonZeroU16::MIN.saturating_add(7),
                 Duration::from_secs(3),
@@ -110,13 +111,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .await?;
         }
         Role::Submitter { site, jobs, takes, batches, pause } => {
-            let backends = open(&site).await;
+            let ports = open(&site).await;
             let account = Account::open(&client::acknowledged(&site.folder))?;
             let mut sent = 0;
             while !stop.is_cancelled() && (batches == 0 || sent < batches) {
                 let band = Band::ALL[usize::try_from(sent % 3).unwrap_or(0)];
-                let new = client::jobs(&*backends.ids, jobs, Duration::from_millis(takes));
-                client::submit_on_account(&*backends.store, &*backends.ids, &account, band, &new).await?;
+                let new = client::jobs(&*ports.ids, jobs, Duration::from_millis(takes));
+                client::submit_on_account(&*ports.store, &*ports.ids, &account, band, &new).await?;
                 sent += 1;
                 tokio::time::sleep(Duration::from_millis(pause)).await;
             }
@@ -142,10 +143,10 @@ async fn work(
 }
 
 /// The backends, as soon as they answer: a process may be started while one of them is down.
-async fn open(site: &Site) -> Backends {
+async fn open(site: &Site) -> Ports {
     loop {
         match site.open().await {
-            Ok(backends) => return backends,
+            Ok(ports) => return ports,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a backend does not answer yet");
                 tokio::time::sleep(Duration::from_millis(200)).await;

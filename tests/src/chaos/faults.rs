@@ -7,13 +7,14 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use retouch_domain::Band;
+use retouch_ports::Ports;
 use retouch_ports::queue::QueueKey;
 use retouch_testkit::services::PrivateServer;
 use tokio::task::JoinSet;
 
 use super::{Result, Verdict};
 use crate::process::{Node, micros};
-use crate::site::{Backends, Site, pool};
+use crate::site::{Site, pool};
 
 const WORKERS: usize = 3;
 const SCHEDULERS: usize = 2;
@@ -36,7 +37,7 @@ pub struct Switches {
 pub struct Faults {
     program: String,
     site: Site,
-    backends: Backends,
+    ports: Ports,
     servers: Arc<[PrivateServer; 3]>,
     random: ChaCha8Rng,
     switches: Switches,
@@ -63,7 +64,7 @@ impl Faults {
         switches: Switches,
     ) -> Result<Self> {
         let mut faults = Self {
-            backends: site.open().await?,
+            ports: site.open().await?,
             program,
             site,
             servers: Arc::new(servers),
@@ -76,7 +77,7 @@ impl Faults {
             killed: Vec::new(),
             restarting: JoinSet::new(),
         };
-        faults.backends.queue.declare(&pool()).await?;
+        faults.ports.queue.declare(&pool()).await?;
         faults.workers = (0..WORKERS).map(|_| faults.worker("")).collect();
         faults.schedulers = (0..SCHEDULERS).map(|_| faults.scheduler()).collect();
         faults.submitters = (0..SUBMITTERS).map(|_| faults.submitter()).collect();
@@ -208,7 +209,7 @@ impl Faults {
         let band = Band::ALL[self.random.random_range(0..Band::ALL.len())];
         let key = QueueKey { pool: pool(), band };
         let take = async {
-            let mut thief = self.backends.queue.consume(&key, 20_u16.try_into().ok()?).await.ok()?;
+            let mut thief = self.ports.queue.consume(&key, 20_u16.try_into().ok()?).await.ok()?;
             let delivery = thief.next().await.ok()?;
             delivery.ack().await.ok().filter(|acked| *acked)
         };
@@ -221,11 +222,11 @@ impl Faults {
         let band = Band::ALL[self.random.random_range(0..Band::ALL.len())];
         let key = QueueKey { pool: pool(), band };
         let double = async {
-            let mut reader = self.backends.queue.consume(&key, 1_u16.try_into().ok()?).await.ok()?;
+            let mut reader = self.ports.queue.consume(&key, 1_u16.try_into().ok()?).await.ok()?;
             let delivery = reader.next().await.ok()?;
             let twice = [delivery.message.clone(), delivery.message.clone()];
             // The one that is held comes again when the reader is gone.
-            self.backends.queue.publish(&pool(), &twice).await.ok()
+            self.ports.queue.publish(&pool(), &twice).await.ok()
         };
         tokio::time::timeout(Duration::from_secs(1), double).await.ok()??;
         Some("ticket doubled")
@@ -263,6 +264,6 @@ impl Faults {
                 self.schedulers[index] = self.scheduler();
             }
         }
-        Verdict::reach(&*self.backends.store, &self.site.folder, self.by_name, &self.killed).await
+        Verdict::reach(&*self.ports.store, &self.site.folder, self.by_name, &self.killed).await
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use retouch_bootstrap::backends::{self, Process};
-use retouch_bootstrap::{Backends, Settings, stores};
+use retouch_bootstrap::{Settings, stores};
 use retouch_ports::{SystemClock, SystemIds};
 
 fn nothing(_: &str) -> Option<String> {
@@ -32,11 +32,11 @@ fn with_store(store: &str, queue: &str, blobs: &str, live: &str) -> Settings {
 
 async fn all_work(settings: &Settings, process: &Process<'_>) {
     stores::migrate(&settings.store).await.unwrap();
-    let backends = Backends::connect(settings, process).await.unwrap();
-    backends.store.now().await.unwrap();
-    backends.queue.check().await.unwrap();
-    backends.blobs.check().await.unwrap();
-    backends.live.check().await.unwrap();
+    let ports = backends::connect(settings, process).await.unwrap();
+    ports.store.now().await.unwrap();
+    ports.queue.check().await.unwrap();
+    ports.blobs.check().await.unwrap();
+    ports.live.check().await.unwrap();
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn urls_that_lead_nowhere_are_told_without_passwords() {
     let told = async |queue: &str, blobs: &str, live: &str| {
         let settings = with_store(&store, queue, blobs, live);
         stores::migrate(&settings.store).await.unwrap();
-        let error = Backends::connect(&settings, &process()).await.err().unwrap();
+        let error = backends::connect(&settings, &process()).await.err().unwrap();
         let text = format!("{error} {error:?}");
         assert!(!text.contains("hunter2"), "{text}");
         error.to_string()

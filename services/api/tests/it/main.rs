@@ -14,9 +14,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use retouch_api::{KeySecret, Options, Ports};
+use retouch_api::{KeySecret, Options};
 use retouch_bootstrap::backends::Process;
-use retouch_bootstrap::{Backends, Settings, stores};
+use retouch_bootstrap::{Settings, backends, stores};
 use retouch_domain::{KeyId, Scope, TenantId};
 use retouch_ports::store::NewKey;
 use retouch_ports::{BlobStore, Clock, Ids, JobStore, SystemClock, SystemIds};
@@ -95,12 +95,10 @@ impl Server {
             _ => None,
         };
         let settings = Settings::load(None, &variable).unwrap();
-        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
-        let process = Process { clock: clock.clone(), ids: ids.clone(), variable: &variable };
+        let process = Process { clock, ids: Arc::new(SystemIds), variable: &variable };
         stores::migrate(&settings.store).await.unwrap();
-        let Backends { store, queue, blobs, live, .. } =
-            Backends::connect(&settings, &process).await.unwrap();
-        let ports = Ports { store: store.clone(), queue, blobs: blobs.clone(), live, clock, ids };
+        let ports = backends::connect(&settings, &process).await.unwrap();
+        let (store, blobs) = (ports.store.clone(), ports.blobs.clone());
         let secret = KeySecret::new("a secret of a test, 32 bytes at least").unwrap();
         let stop = CancellationToken::new();
         let api = retouch_api::Api::new(ports, secret.clone(), options, stop.clone());
