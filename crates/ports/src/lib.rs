@@ -1,5 +1,6 @@
 //! The interfaces between retouch's services and what they run on. No adapter and no tensor is known here.
 
+pub mod backoff;
 pub mod blob;
 pub mod clock;
 pub mod dispatcher;
@@ -16,6 +17,7 @@ pub mod store;
 
 use std::sync::Arc;
 
+pub use backoff::Backoff;
 pub use blob::{BlobKey, BlobStore, ByteStream};
 pub use clock::{Clock, SystemClock};
 pub use dispatcher::{DispatchRules, Dispatcher};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use retouch_ports::{Ids, PortError};
+use retouch_ports::{Backoff, Ids, PortError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// The longest wait after failures in a row.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Of whatever a scheduler tries again.
+pub(crate) const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(10) };
 
 /// Something that is looked after again and again.
 #[async_trait]
@@ -58,7 +59,7 @@ pub(crate) async fn run(mut reconciler: Box<dyn Reconciler>, rhythm: Rhythm) {
                     tracing::warn!(error, reconciler = reconciler.name(), "failed; tries again");
                 }
                 failures += 1;
-                backoff(failures, &*rhythm.ids)
+                BACKOFF.wait(failures, &*rhythm.ids)
             }
         };
         tokio::select! {
@@ -67,10 +68,4 @@ pub(crate) async fn run(mut reconciler: Box<dyn Reconciler>, rhythm: Rhythm) {
             () = rhythm.nudge.notified(), if failures == 0 => {}
         }
     }
-}
-
-/// Doubles from 100 ms, and varies so that schedulers do not come back at once.
-pub(crate) fn backoff(failures: u32, ids: &dyn Ids) -> Duration {
-    let longest = Duration::from_millis(100) * 2_u32.pow(failures.clamp(1, 8) - 1);
-    longest.min(LONGEST_WAIT).mul_f64(0.5 + ids.unit() / 2.0)
 }

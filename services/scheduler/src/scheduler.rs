@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retouch_domain::Pool;
-use retouch_ports::live::{Heard, LiveEvent, Subscription, Topic};
+use retouch_ports::live::{Heard, LiveEvent, Topic, subscribed};
 use retouch_ports::{Dispatcher, Ids, Live, Ports};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Options;
 use crate::reconcilers::{counts, dispatch, files, jobs, leases, parking, tickets};
-use crate::rounds::{Reconciler, Rhythm, backoff, run};
+use crate::rounds::{BACKOFF, Reconciler, Rhythm, run};
 
 /// One scheduler process.
 pub struct Scheduler {
@@ -82,7 +82,7 @@ async fn listen(
     stop: CancellationToken,
 ) {
     let heard = async {
-        let mut events = subscribed(&*live, &*ids).await;
+        let mut events = subscribed(&*live, &[Topic::Scheduler], BACKOFF, &*ids).await;
         loop {
             match events.next().await {
                 Heard::Event(_, LiveEvent::Nudge { pool }) => {
@@ -100,19 +100,5 @@ async fn listen(
     tokio::select! {
         () = stop.cancelled() => {}
         () = heard => {}
-    }
-}
-
-async fn subscribed(live: &dyn Live, ids: &dyn Ids) -> Box<dyn Subscription> {
-    let mut failures = 0;
-    loop {
-        match live.subscribe(&[Topic::Scheduler]).await {
-            Ok(events) => return events,
-            Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "nudges cannot be heard");
-            }
-        }
-        failures += 1;
-        tokio::time::sleep(backoff(failures, ids)).await;
     }
 }

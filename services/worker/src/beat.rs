@@ -7,7 +7,7 @@ use retouch_ports::store::{Beat, LeaseTerms, Signal, Work};
 use retouch_ports::{Ids, PortError};
 use tokio::sync::Notify;
 
-use crate::record::backoff;
+use crate::record::BACKOFF;
 use crate::run::{RunHandle, Stop};
 use crate::table::Table;
 use crate::worker::Options;
@@ -39,7 +39,7 @@ impl Heart {
                     if failures == 1 {
                         tracing::warn!(error = &error as &dyn Error, "leases cannot be renewed; tries again");
                     }
-                    backoff(failures, &*self.ids)
+                    BACKOFF.wait(failures, &*self.ids)
                 }
             };
             tokio::select! {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retouch_domain::{BatchId, JobId, WorkerBootId};
-use retouch_ports::live::{Heard, LiveEvent, Progress, Subscription, Topic, WorkerPresence};
+use retouch_ports::live::{Heard, LiveEvent, Progress, Topic, WorkerPresence, subscribed};
 use retouch_ports::store::{Liveness, Presence};
 use retouch_ports::{Ids, Live, PortErrorKind};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::record::backoff;
+use crate::record::BACKOFF;
 use crate::run::Stop;
 use crate::table::Table;
 
@@ -50,7 +50,7 @@ pub(crate) async fn keep_lock(
                 Err(_) => {}
             }
             failures += 1;
-            tokio::time::sleep(backoff(failures.min(3), &*ids)).await;
+            tokio::time::sleep(BACKOFF.wait(failures.min(3), &*ids)).await;
         };
         held.send_replace(true);
     }
@@ -125,7 +125,7 @@ pub(crate) async fn listen(
     beat: Arc<Notify>,
     ids: Arc<dyn Ids>,
 ) {
-    let mut events = subscribed(&*live, boot, &*ids).await;
+    let mut events = subscribed(&*live, &[Topic::Worker(boot)], BACKOFF, &*ids).await;
     loop {
         match events.next().await {
             Heard::Event(_, LiveEvent::Cancel { job, epoch }) => {
@@ -137,18 +137,6 @@ pub(crate) async fn listen(
             Heard::Event(..) => {}
             Heard::Gap => beat.notify_one(),
         }
-    }
-}
-
-async fn subscribed(live: &dyn Live, boot: WorkerBootId, ids: &dyn Ids) -> Box<dyn Subscription> {
-    let mut failures = 0;
-    loop {
-        match live.subscribe(&[Topic::Worker(boot)]).await {
-            Ok(events) => return events,
-            Err(error) => tracing::debug!(error = &error as &dyn Error, "cancels cannot be heard"),
-        }
-        failures += 1;
-        tokio::time::sleep(backoff(failures, ids)).await;
     }
 }
 

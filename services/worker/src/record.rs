@@ -8,9 +8,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use retouch_domain::{Cost, ErrorCode, JobError, Loss};
 use retouch_ports::store::{Completion, Ended, Failure, Fence, HandOver, Work};
-use retouch_ports::{Ids, PortError, PortErrorKind, fail_point};
+use retouch_ports::{Backoff, Ids, PortError, PortErrorKind, fail_point};
 use tokio::sync::{mpsc, oneshot};
 
+/// Of whatever a worker tries again.
+pub(crate) const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(3) };
 /// How many ends one write takes.
 const TOGETHER: usize = 256;
 /// Exported states are large: so many go together.
@@ -178,7 +181,7 @@ impl Writer {
                 }
                 outcome => return outcome,
             }
-            tokio::time::sleep(backoff(failures, &*self.ids)).await;
+            tokio::time::sleep(BACKOFF.wait(failures, &*self.ids)).await;
         }
     }
 }
@@ -202,10 +205,4 @@ fn unacceptable(completion: &Completion, error: &PortError) -> Failure {
         message: format!("its result cannot be stored: {cause}"),
     };
     Failure { fence: completion.fence, loss: Loss::Permanent, error, cost: completion.cost }
-}
-
-/// Doubles from 50 ms to 3 s, and varies so that workers do not come back at once.
-pub(crate) fn backoff(failures: u32, ids: &dyn Ids) -> Duration {
-    let longest = Duration::from_millis(50) * 2_u32.pow(failures.clamp(1, 7) - 1);
-    longest.min(Duration::from_secs(3)).mul_f64(0.5 + ids.unit() / 2.0)
 }

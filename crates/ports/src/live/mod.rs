@@ -6,6 +6,7 @@
 
 mod bucket;
 
+use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use retouch_domain::{BatchId, JobId, Pool, WorkerBootId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::PortError;
+use crate::{Backoff, Ids, PortError};
 
 pub use self::bucket::{Buckets, answer, check as check_limit};
 
@@ -163,6 +164,24 @@ pub trait Live: Send + Sync {
 pub trait Subscription: Send {
     /// The next one. Waits through the loss of the backend. Cancel safe.
     async fn next(&mut self) -> Heard;
+}
+
+/// A subscription, however often it must be tried: events are hints, and whoever listens goes on without them until then.
+pub async fn subscribed(
+    live: &dyn Live,
+    topics: &[Topic],
+    backoff: Backoff,
+    ids: &dyn Ids,
+) -> Box<dyn Subscription> {
+    let mut failures = 0;
+    loop {
+        match live.subscribe(topics).await {
+            Ok(events) => return events,
+            Err(error) => tracing::debug!(error = &error as &dyn Error, ?topics, "events cannot be heard"),
+        }
+        failures += 1;
+        tokio::time::sleep(backoff.wait(failures, ids)).await;
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use retouch_ports::queue::{Consumer, Delivery};
 use retouch_ports::{Ids, JobQueue, JobStore};
 use tokio_util::sync::CancellationToken;
 
-use crate::rounds::backoff;
+use crate::rounds::BACKOFF;
 
 const PREFETCH: NonZeroU16 = NonZeroU16::new(16).expect("more than none");
 
@@ -37,7 +37,7 @@ pub(crate) async fn consume(
                     }
                 }
             }
-            tokio::time::sleep(backoff(failures + 1, &*ids)).await;
+            tokio::time::sleep(BACKOFF.wait(failures + 1, &*ids)).await;
         }
     };
     tokio::select! {
@@ -68,7 +68,7 @@ async fn park(delivery: Delivery, store: &dyn JobStore, ids: &dyn Ids) {
                 let error = &error as &dyn Error;
                 tracing::warn!(error, job = %ticket.job, "a parked ticket cannot be put on record; tries again");
             }
-            tokio::time::sleep(backoff(failures, ids)).await;
+            tokio::time::sleep(BACKOFF.wait(failures, ids)).await;
         }
     }
     if let Err(error) = delivery.ack().await {

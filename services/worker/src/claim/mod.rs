@@ -14,7 +14,7 @@ use retouch_ports::store::{Claim, Claimed, Refusal, Ticket};
 use retouch_ports::{PortError, fail_point};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::record::backoff;
+use crate::record::BACKOFF;
 use crate::run::{RunHandle, Stop};
 use crate::runner;
 use crate::table::Hold;
@@ -74,7 +74,7 @@ impl Desk {
         if *failures == 1 {
             tracing::warn!(error = error as &dyn Error, band = self.band.code(), "{what}; tries again");
         }
-        tokio::time::sleep(backoff(*failures, &*self.shared.ids)).await;
+        tokio::time::sleep(BACKOFF.wait(*failures, &*self.shared.ids)).await;
     }
 
     /// The next deliveries for which there are slots, at least one.

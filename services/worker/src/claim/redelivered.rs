@@ -10,7 +10,7 @@ use retouch_ports::store::{HandOver, TakeOver, Ticket};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::claim::start;
-use crate::record::{Record, backoff};
+use crate::record::{BACKOFF, Record};
 use crate::table::Hold;
 use crate::worker::Shared;
 
@@ -37,7 +37,7 @@ pub(crate) async fn answer(
                     let error = &error as &dyn Error;
                     tracing::warn!(error, job = %ticket.job, "a redelivered ticket cannot be answered; tries again");
                 }
-                tokio::time::sleep(backoff(failures, &*shared.ids)).await;
+                tokio::time::sleep(BACKOFF.wait(failures, &*shared.ids)).await;
             }
         }
     }
