@@ -167,7 +167,7 @@ async fn a_row_kills_its_worker() {
     let mut workers: Vec<_> = (0..4).map(|_| scene.start("worker", &[], "")).collect();
     scene.jobs = new.iter().map(|job| job.id).collect();
     let mut deaths = 0;
-    while !client::unfinished(&*scene.store, &scene.jobs).await.unwrap().is_empty() {
+    eventually(async || {
         for worker in &mut workers {
             if !worker.runs() {
                 deaths += 1;
@@ -175,8 +175,9 @@ async fn a_row_kills_its_worker() {
                 *worker = scene.start("worker", &[], "");
             }
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        client::unfinished(&*scene.store, &scene.jobs).await.unwrap().is_empty()
+    })
+    .await;
     assert_eq!(scene.state(killer).await, JobState::Failed);
     let error = scene.job(killer).await.error.unwrap();
     assert_eq!(error.code.as_str(), "crash");

@@ -14,6 +14,7 @@ use retouch_ports::{
 use retouch_queue_rabbitmq::RabbitQueue;
 use retouch_store_postgres::{PostgresOptions, PostgresStore};
 use retouch_store_sqlite::SqliteStore;
+use retouch_testkit::services::PrivateServer;
 
 /// Connections of a process that read a SQLite file.
 const READERS: u32 = 4;
@@ -52,6 +53,28 @@ impl Site {
             prefix: "retouch".to_owned(),
             connections: 1,
         }
+    }
+
+    /// A site on servers of its own: PostgreSQL, RabbitMQ and Redis, which are killed when they are dropped.
+    pub async fn on_servers(
+        folder: &std::path::Path,
+        prefix: &str,
+        connections: u32,
+    ) -> (Self, [PrivateServer; 3]) {
+        let (postgres, rabbitmq, redis) = tokio::join!(
+            PrivateServer::start("postgres"),
+            PrivateServer::start("rabbitmq"),
+            PrivateServer::start("redis"),
+        );
+        let site = Self {
+            store: postgres.url().to_owned(),
+            queue: rabbitmq.url().to_owned(),
+            live: redis.url().to_owned(),
+            folder: folder.to_owned(),
+            prefix: prefix.to_owned(),
+            connections,
+        };
+        (site, [postgres, rabbitmq, redis])
     }
 
     /// The words of a command line that say the same.

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use redis::aio::{PubSubSink, PubSubStream};
 use redis::{Client, Msg, RedisError};
 use retouch_ports::live::{Heard, LiveEvent, Result, Subscription, Topic};
-use retouch_ports::{Ids, PortError, PortErrorKind};
+use retouch_ports::{Backoff, Ids, PortError, PortErrorKind};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -21,6 +21,8 @@ use crate::error::failed;
 const BACKLOG: usize = 1024;
 /// How often a silent connection is asked whether it still is one.
 const PING: Duration = Duration::from_secs(10);
+/// Between tries to connect.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
 
 /// Hands the events of a process to its subscribers.
 pub(crate) struct Hub {
@@ -196,10 +198,8 @@ impl Task {
             tracing::warn!("{why}");
         }
         self.connection = None;
-        let longest = Duration::from_millis(50) * 2_u32.pow(self.failures.min(7));
-        self.failures += 1;
-        let wait = longest.min(Duration::from_secs(5)).mul_f64(0.5 + self.ids.unit() / 2.0);
-        self.wake = Instant::now() + wait;
+        self.failures = self.failures.saturating_add(1);
+        self.wake = Instant::now() + BACKOFF.wait(self.failures, &*self.ids);
     }
 
     fn hand_out(&self, message: &Msg) {

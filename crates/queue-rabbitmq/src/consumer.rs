@@ -15,7 +15,7 @@ use retouch_ports::queue::{Consumer, Delivery, Message, QueueKey, Receipt, Resul
 
 use crate::Shared;
 use crate::error::{failed, is_gone};
-use crate::link::Backoff;
+use crate::link::Tries;
 
 /// What is consumed.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct RabbitConsumer {
     source: Source,
     prefetch: NonZeroU16,
     open: Option<Open>,
-    backoff: Backoff,
+    tries: Tries,
 }
 
 /// One life of the consumer: what it delivered can be acknowledged only through its channel.
@@ -59,7 +59,7 @@ impl Drop for Open {
 
 impl RabbitConsumer {
     pub(crate) async fn open(shared: Arc<Shared>, source: Source, prefetch: NonZeroU16) -> Result<Self> {
-        let mut consumer = Self { shared, source, prefetch, open: None, backoff: Backoff::default() };
+        let mut consumer = Self { shared, source, prefetch, open: None, tries: Tries::default() };
         consumer.open = Some(consumer.consume().await?);
         Ok(consumer)
     }
@@ -136,14 +136,14 @@ impl Consumer for RabbitConsumer {
                     Ok(open) => {
                         tracing::info!(queue = self.name(), "consuming again");
                         self.open = Some(open);
-                        self.backoff.reset();
+                        self.tries.reset();
                     }
                     Err(error) if mends_itself(error.kind()) => {
                         tracing::debug!(
                             error = &error as &dyn std::error::Error,
                             "the broker is not back yet"
                         );
-                        tokio::time::sleep(self.backoff.next(&*self.shared.ids)).await;
+                        tokio::time::sleep(self.tries.next(&*self.shared.ids)).await;
                     }
                     Err(error) => return Err(error),
                 }

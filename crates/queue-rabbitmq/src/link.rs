@@ -6,7 +6,7 @@ use std::time::Duration;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties};
 use retouch_ports::queue::Result;
-use retouch_ports::{Ids, PortError, PortErrorKind};
+use retouch_ports::{Backoff, Ids, PortError, PortErrorKind};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -16,6 +16,8 @@ use crate::error::failed;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Seconds after which a broker that says nothing is taken for gone, where the URL says nothing else.
 const HEARTBEAT: u16 = 10;
+/// Between tries to connect.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
 
 /// One connection to the broker, made when it is needed and not there.
 pub(crate) struct Link {
@@ -87,21 +89,20 @@ fn silent(what: &str) -> PortError {
     PortError::new(PortErrorKind::Unavailable, text)
 }
 
-/// The time before the next try: doubles up to 5 s, and varies so that not all processes come back at once.
+/// Failures in a row, and with them the time before the next try.
 #[derive(Default)]
-pub(crate) struct Backoff {
+pub(crate) struct Tries {
     failures: u32,
 }
 
-impl Backoff {
+impl Tries {
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
     pub(crate) fn next(&mut self, ids: &dyn Ids) -> Duration {
-        let longest = Duration::from_millis(50) * 2_u32.pow(self.failures.min(7));
-        self.failures += 1;
-        longest.min(Duration::from_secs(5)).mul_f64(0.5 + ids.unit() / 2.0)
+        self.failures = self.failures.saturating_add(1);
+        BACKOFF.wait(self.failures, ids)
     }
 }
 
@@ -120,11 +121,11 @@ mod tests {
 
     #[test]
     fn waits_grow_to_five_seconds() {
-        let mut backoff = Backoff::default();
-        let waits: Vec<_> = (0..20).map(|_| backoff.next(&SystemIds)).collect();
+        let mut tries = Tries::default();
+        let waits: Vec<_> = (0..20).map(|_| tries.next(&SystemIds)).collect();
         assert!(waits[0] <= Duration::from_millis(50));
         assert!(waits[19] >= Duration::from_millis(2500) && waits[19] <= Duration::from_secs(5));
-        backoff.reset();
-        assert!(backoff.next(&SystemIds) <= Duration::from_millis(50));
+        tries.reset();
+        assert!(tries.next(&SystemIds) <= Duration::from_millis(50));
     }
 }

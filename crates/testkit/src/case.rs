@@ -25,7 +25,7 @@ pub fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
 
 /// Waits until something holds that no signal tells of.
 #[track_caller]
-pub fn eventually(condition: impl AsyncFn() -> bool) -> impl Future<Output = ()> {
+pub fn eventually(mut condition: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
     soon(async move {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,7 +1,6 @@
 //! Measures the queue plane on servers of its own; `docs/benchmarks.md` says how to read it.
 
 use clap::Parser;
-use retouch_testkit::services::PrivateServer;
 use retouch_tests::bench::{Floor, end_to_end, insert, latency, quantile, takeover};
 use retouch_tests::site::Site;
 
@@ -27,19 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cli = Cli::parse();
     let program = std::env::current_exe()?.with_file_name("retouch-node").display().to_string();
     let folder = tempfile::tempdir()?;
-    let (postgres, rabbitmq, redis) = tokio::join!(
-        PrivateServer::start("postgres"),
-        PrivateServer::start("rabbitmq"),
-        PrivateServer::start("redis"),
-    );
-    let site = Site {
-        store: postgres.url().to_owned(),
-        queue: rabbitmq.url().to_owned(),
-        live: redis.url().to_owned(),
-        folder: folder.path().to_owned(),
-        prefix: "bench".to_owned(),
-        connections: 8,
-    };
+    let (site, _servers) = Site::on_servers(folder.path(), "bench", 8).await;
     let floor = Floor::open(site, program).await?;
     let (batch, rate) = insert(&floor, cli.inserted).await?;
     println!("insert {} jobs with unique keys: {rate:.0} jobs/s", cli.inserted);

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use retouch_testkit::services::PrivateServer;
 use retouch_tests::chaos::{Faults, Switches, Verdict};
 use retouch_tests::site::Site;
 
@@ -40,25 +39,12 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let cli = Cli::parse();
     let program = std::env::current_exe()?.with_file_name("retouch-node");
     let folder = tempfile::Builder::new().prefix("retouch-chaos-").tempdir()?;
-    let (postgres, rabbitmq, redis) = tokio::join!(
-        PrivateServer::start("postgres"),
-        PrivateServer::start("rabbitmq"),
-        PrivateServer::start("redis"),
-    );
-    let site = Site {
-        store: postgres.url().to_owned(),
-        queue: rabbitmq.url().to_owned(),
-        live: redis.url().to_owned(),
-        folder: folder.path().to_owned(),
-        prefix: "chaos".to_owned(),
-        connections: 6,
-    };
+    let (site, servers) = Site::on_servers(folder.path(), "chaos", 6).await;
     site.migrate().await?;
     let switches = Switches {
         fence: cli.without != Some(Without::Fence),
         reminting: cli.without != Some(Without::Reminting),
     };
-    let servers = [postgres, rabbitmq, redis];
     let mut faults = Faults::begin(program.display().to_string(), site, servers, cli.seed, switches).await?;
     let length = Duration::from_secs_f64(cli.minutes * 60.0);
     let begun = Instant::now();
