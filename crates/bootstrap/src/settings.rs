@@ -1,6 +1,7 @@
 //! The settings and where they come from. `config/default.toml` has every one, so the structs need no defaults.
 
 mod scheduler;
+mod services;
 
 use std::fs;
 use std::io;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 pub use self::scheduler::SchedulerSettings;
+pub use self::services::{ApiSettings, FetchSettings, UpSettings, WorkerSettings};
 use crate::secret::{BackendUrl, Secret};
 
 /// Every setting with its default and a sentence.
@@ -28,8 +30,16 @@ pub struct Settings {
     pub blobs: BlobSettings,
     /// `[live]`
     pub live: LiveSettings,
+    /// `[api]`
+    pub api: ApiSettings,
+    /// `[worker]`
+    pub worker: WorkerSettings,
+    /// `[fetch]`
+    pub fetch: FetchSettings,
     /// `[scheduler]`
     pub scheduler: SchedulerSettings,
+    /// `[up]`
+    pub up: UpSettings,
 }
 
 /// The jobs.

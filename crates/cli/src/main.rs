@@ -1,10 +1,8 @@
 //! `retouch`: the command line. It never loads LibTorch; engine commands run in the sibling `retouch-engine`.
 
 mod evaluate;
-mod failure;
 mod operations;
 mod scenes;
-mod scheduler;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -12,6 +10,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
+use retouch_cli::services::{api, keys, scheduler, up, worker};
+use retouch_cli::settings::SettingsArgs;
 
 /// Exit status for a command that this installation cannot run.
 const UNAVAILABLE: u8 = 69;
@@ -40,11 +40,30 @@ enum Cli {
     /// Edit pairs of rendered scenes, with the truth about them: `retouch scenes preview --output sheet.png`
     #[command(subcommand)]
     Scenes(scenes::Scenes),
+    /// Run everything in this process: API, scheduler and workers; until SIGTERM or Ctrl-C
+    ///
+    /// Needs nothing installed: jobs are in a SQLite file and images in a folder, both in retouch-data, unless the settings
+    /// say otherwise. Prints the URL and a key. Exit status: 0 told to stop, 2 wrong usage or settings, 69 a backend cannot
+    /// be used.
+    Up(up::UpArgs),
+    /// Serve the HTTP API on the configured backends; until SIGTERM
+    ///
+    /// Exit status: as `retouch scheduler`.
+    Api(api::ApiArgs),
+    /// Run the jobs of a pool; until SIGTERM, then hand over what is not finished
+    ///
+    /// Exit status: as `retouch scheduler`, and 1 if the device is beyond repair: start it again.
+    Worker(worker::WorkerArgs),
+    /// Make, list and revoke API keys, in the database itself
+    ///
+    /// Exit status: 0 done, 2 wrong usage or settings, 69 the database cannot be used.
+    #[command(subcommand)]
+    Key(keys::Keys),
     /// Hand out the jobs of the configured store, and mend what died, expired or was lost; until SIGTERM
     ///
     /// Any number of schedulers may run on one store. Exit status: 0 told to stop, 2 wrong usage or settings, 69 a backend
     /// cannot be used.
-    Scheduler(operations::SettingsArgs),
+    Scheduler(SettingsArgs),
     #[command(flatten)]
     Operations(operations::Operations),
 }
@@ -62,9 +81,22 @@ fn main() -> ExitCode {
             engine(&arguments)
         }
         Cli::Scenes(command) => scenes::run(&command),
+        Cli::Up(_) if cfg!(feature = "engine") => engine(&own_arguments()),
+        Cli::Up(args) => up::run(&args, None),
+        Cli::Api(args) => api::run(&args),
+        Cli::Worker(args) => match args.edits() {
+            Ok(true) => engine(&own_arguments()),
+            Ok(false) => worker::run(&args, None),
+            Err(failure) => failure.report(args.json()),
+        },
+        Cli::Key(command) => keys::run(&command),
         Cli::Scheduler(args) => scheduler::run(&args),
         Cli::Operations(command) => operations::run(&command),
     }
+}
+
+fn own_arguments() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
 }
 
 /// Becomes the engine's executable, which stands beside this one.

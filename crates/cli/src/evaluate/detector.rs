@@ -9,7 +9,7 @@ use retouch_scenes::{Kind, Renderer};
 use serde_json::{Value, json};
 
 use super::DetectorArgs;
-use crate::failure::{Blame, Failure, chain, print};
+use retouch_cli::failure::{Blame, Failure, chain, print};
 
 pub(super) fn run(args: &DetectorArgs) -> Result<(), Failure> {
     let suite = Suite::spatial().map_err(|error| failed(&error))?;

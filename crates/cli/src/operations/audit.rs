@@ -8,8 +8,10 @@ use retouch_domain::audit::BatchFacts;
 use retouch_ports::store::{Account, Seen};
 use serde_json::{Value, json};
 
-use super::{AuditArgs, failed, process, unusable};
-use crate::failure::{Failure, print};
+use retouch_cli::settings::{process, unusable};
+
+use super::{AuditArgs, failed};
+use retouch_cli::failure::{Failure, print};
 
 /// Exit status for a store that contradicts itself.
 const CONTRADICTIONS: u8 = 4;

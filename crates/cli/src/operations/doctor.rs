@@ -8,8 +8,8 @@ use retouch_bootstrap::{BackendError, BackendUrl, Settings, stores};
 use retouch_ports::PortError;
 use serde_json::json;
 
-use super::{SettingsArgs, process};
-use crate::failure::{Blame, Failure, chain, print};
+use retouch_cli::failure::{Blame, Failure, chain, print};
+use retouch_cli::settings::{SettingsArgs, process};
 
 /// How long a backend may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);

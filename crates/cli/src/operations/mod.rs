@@ -3,17 +3,15 @@
 mod audit;
 mod doctor;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use retouch_bootstrap::backends::Process;
-use retouch_bootstrap::{BackendError, Settings, stores};
-use retouch_ports::{PortError, PortErrorKind, SystemClock, SystemIds};
+use retouch_bootstrap::stores;
+use retouch_ports::PortError;
 use serde_json::json;
 
-use crate::failure::{Blame, Failure, chain, print};
+use retouch_cli::failure::{Blame, Failure, chain, print};
+use retouch_cli::settings::{SettingsArgs, unusable};
 
 #[derive(Subcommand)]
 pub(crate) enum Operations {
@@ -30,16 +28,6 @@ pub(crate) enum Operations {
     ///
     /// Exit status: 0 all can be used, 2 wrong usage or settings, 69 one cannot be used.
     Doctor(SettingsArgs),
-}
-
-#[derive(Args)]
-pub(crate) struct SettingsArgs {
-    /// Settings that differ from the defaults; RETOUCH_* variables come after it
-    #[arg(long, env = "RETOUCH_CONFIG")]
-    config: Option<PathBuf>,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Args)]
@@ -78,30 +66,6 @@ async fn migrate(args: &SettingsArgs) -> Result<ExitCode, Failure> {
         print(&format_args!("{url}: the schema is up to date"))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-impl SettingsArgs {
-    pub(crate) fn load(&self) -> Result<Settings, Failure> {
-        Settings::load(self.config.as_deref(), &variable)
-            .map_err(|error| Failure::new(Blame::Parameters, "settings_invalid", chain(&error)))
-    }
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-pub(crate) fn process() -> Process<'static> {
-    Process { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), variable: &variable }
-}
-
-pub(crate) fn unusable(error: &BackendError) -> Failure {
-    let blame = match error {
-        BackendError::UnknownScheme { .. } | BackendError::Incomplete { .. } => Blame::Parameters,
-        BackendError::Port { source, .. } if source.kind() == PortErrorKind::Invalid => Blame::Parameters,
-        BackendError::CompiledOut { .. } | BackendError::Port { .. } => Blame::Installation,
-    };
-    Failure::new(blame, error.code(), chain(error))
 }
 
 fn failed(error: &PortError) -> Failure {

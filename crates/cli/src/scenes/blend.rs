@@ -8,7 +8,7 @@ use retouch_scenes::{Blender, BlenderError, PairOptions, Renderer, Scene};
 use super::RenderArgs;
 use super::dataset::Dataset;
 use super::render::{Drawn, Tally, draw};
-use crate::failure::{Blame, Failure, chain};
+use retouch_cli::failure::{Blame, Failure, chain};
 
 /// Pairs in one run of Blender: its start costs as much as a few images, a kill costs the run.
 const PAIRS_A_RUN: usize = 16;

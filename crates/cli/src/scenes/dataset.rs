@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tempfile::{Builder, NamedTempFile};
 
 use super::png;
-use crate::failure::{Blame, Failure};
+use retouch_cli::failure::{Blame, Failure};
 
 /// A pair's own files.
 const FILES: [&str; 7] =

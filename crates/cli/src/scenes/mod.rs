@@ -15,7 +15,7 @@ use retouch_instruction::PhraseSet;
 use retouch_scenes::{Kind, Level, PairOptions, SceneError, Split};
 use serde::Serialize;
 
-use crate::failure::{Blame, Failure, chain};
+use retouch_cli::failure::{Blame, Failure, chain};
 
 /// Scenes: what they show, edits on them in words, and the exact truth about both.
 ///

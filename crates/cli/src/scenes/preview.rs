@@ -9,7 +9,7 @@ use serde_json::json;
 use super::dataset::write_whole;
 use super::text::{self, LINE};
 use super::{PreviewArgs, png, scene_failure};
-use crate::failure::{Blame, Failure, chain, print};
+use retouch_cli::failure::{Blame, Failure, chain, print};
 
 /// Between images, and between pairs.
 const GAP: u32 = 4;

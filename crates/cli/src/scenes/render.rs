@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::dataset::Dataset;
 use super::{Backend, RenderArgs, blend, scene_failure};
-use crate::failure::{Failure, print};
+use retouch_cli::failure::{Failure, print};
 
 /// What became of the pairs.
 #[derive(Default)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use retouch_cli::services::up::UpArgs;
+use retouch_cli::services::worker::WorkerArgs;
 use retouch_diffusion::Device;
 use retouch_diffusion::samplers::SamplerKind;
 use retouch_ports::step_engine::{DynamicGuidance, Guidance};
@@ -34,6 +36,12 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Train the networks of a recipe
     Train(TrainArgs),
+    /// `retouch up`
+    #[command(hide = true)]
+    Up(UpArgs),
+    /// `retouch worker`
+    #[command(hide = true)]
+    Worker(WorkerArgs),
 }
 
 #[derive(Args)]

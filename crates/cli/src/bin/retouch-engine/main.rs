@@ -1,9 +1,9 @@
-//! `retouch-engine`: one edit, one generation, a look at a model, a training, or an evaluation.
+//! `retouch-engine`: one edit, one generation, a look at a model, a training, an evaluation, or a worker.
 
 mod args;
 mod create;
+mod editor;
 mod evaluate;
-mod failure;
 mod info;
 mod report;
 mod tensors;
@@ -16,7 +16,8 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
-use failure::{Blame, Failure};
+use retouch_cli::failure::{Blame, Failure, say};
+use retouch_cli::services;
 
 /// The code of errors that the arguments alone show.
 const USAGE_INVALID: &str = "usage_invalid";
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let (json, result) = match &cli.command {
+        Command::Up(up) => return services::up::run(up, Some(editor::make)),
+        Command::Worker(worker) => return services::worker::run(worker, Some(editor::make)),
         Command::Edit(edit) => (edit.common.json, create::edit(edit)),
         Command::Generate(generate) => (generate.common.json, create::generate(generate)),
         Command::Info(info) => (info.json, info::run(info)),
@@ -54,6 +57,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
     // Where nobody reads any more, the exit status still tells.
     let _ = error.print();
-    report::say(&format_args!("[{USAGE_INVALID}]"));
+    say(&format_args!("[{USAGE_INVALID}]"));
     ExitCode::from(Blame::Parameters as u8)
 }

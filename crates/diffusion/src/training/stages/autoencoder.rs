@@ -1,6 +1,6 @@
 //! The autoencoder's stage.
 
-use tch::Kind;
+use tch::{Device, Kind, Tensor};
 
 use super::{Outcome, StageName, Training, Watch};
 use crate::models::vae::{Vae, VaeConfig};
@@ -15,6 +15,8 @@ use crate::training::run::Run;
 pub(super) const PART: &str = "vae";
 /// Its checkpoint's name.
 pub(super) const STEM: &str = "diffusion_pytorch_model";
+/// Logarithm of a latent's variance before training: a deviation of 5 %.
+const FIRST_LOG_VARIANCE: f64 = -6.0;
 
 impl Training {
     pub(super) fn train_vae(&self, watch: &mut Watch<'_>) -> Result<Outcome> {
@@ -22,8 +24,9 @@ impl Training {
         let config = VaeConfig::from_file(&self.write_config(PART, &recipe.config)?)?;
         let seed = self.seed(StageName::Vae);
         let (latent, side) = (config.latent_channels, i64::from(self.recipe.size) / config.factor());
-        let vae =
-            Vae::in_training(config, Parameters::new(seed, self.options.device, true), self.options.kind)?;
+        let parameters = Parameters::new(seed, self.options.device, true);
+        parameters.insert("quant_conv.bias", &first_moments(latent));
+        let vae = Vae::in_training(config, parameters, self.options.kind)?;
         let networks = [(PART, vae.checkpoint().trained().expect("a network in training"))];
         let folder = self.layout.stage(StageName::Vae.name());
         let mut run = Run::open(&folder, recipe.training, seed, &networks, self.options.device)?;
@@ -53,4 +56,11 @@ impl Training {
         let (vae, _) = Vae::load(&self.layout.part(PART), None, self.options.device, Kind::Float)?;
         Ok(vae)
     }
+}
+
+/// The bias of means and log-variances `[2·C]` before training. A posterior as wide as the prior would hide its mean,
+/// and the decoder would learn from noise for hundreds of steps.
+fn first_moments(latent: i64) -> Tensor {
+    let options = (Kind::Float, Device::Cpu);
+    Tensor::cat(&[Tensor::zeros([latent], options), Tensor::full([latent], FIRST_LOG_VARIANCE, options)], 0)
 }
