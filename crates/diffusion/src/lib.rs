@@ -17,6 +17,7 @@ mod noise;
 mod pipeline;
 pub mod samplers;
 mod shim;
+mod source;
 pub mod tokenizer;
 pub mod training;
 mod weights;
@@ -30,4 +31,5 @@ pub use noise::SeededNoise;
 pub use pipeline::{
     ComponentInfo, Engine, EngineOptions, Family, LoadOptions, Model, ModelInfo, Progress, run,
 };
+pub use source::ModelFolder;
 pub use weights::LoadReport;

@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod blob;
 pub mod clock;
 pub mod dispatcher;
+pub mod engine_source;
 pub mod error;
 pub mod failpoint;
 pub mod fetch;

@@ -18,8 +18,6 @@ pub mod batcher;
 mod beat;
 mod claim;
 pub mod edit;
-#[cfg(feature = "engine")]
-pub mod engine;
 pub mod executor;
 #[cfg(test)]
 mod memory;

@@ -1,7 +1,6 @@
 //! A run as its executor sees it: how far it is, and whether it is to stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use retouch_domain::Band;
 use retouch_ports::store::Fence;
@@ -25,8 +24,8 @@ pub enum Stop {
 pub struct RunHandle {
     fence: Fence,
     band: Band,
-    /// Steps done in the upper half, steps in all in the lower.
-    progress: AtomicU64,
+    /// Steps done, steps in all.
+    progress: watch::Sender<(u32, u32)>,
     stop: watch::Sender<Option<Stop>>,
     device: watch::Sender<Device>,
     /// Told when the run asks for the device.
@@ -44,9 +43,10 @@ enum Device {
 impl RunHandle {
     /// The handle of a run that was just claimed from this band; `beat` asks for a heartbeat at once.
     pub fn new(fence: Fence, band: Band, beat: Arc<Notify>) -> Self {
+        let (progress, _) = watch::channel((0, 0));
         let (stop, _) = watch::channel(None);
         let (device, _) = watch::channel(Device::Away);
-        Self { fence, band, progress: AtomicU64::new(0), stop, device, beat }
+        Self { fence, band, progress, stop, device, beat }
     }
 
     /// The run.
@@ -61,14 +61,12 @@ impl RunHandle {
 
     /// Says how far the run is, for those who watch; `steps` is 0 while not known.
     pub fn progress(&self, step: u32, steps: u32) {
-        self.progress.store(u64::from(step) << 32 | u64::from(steps), Ordering::Relaxed);
+        self.progress.send_replace((step, steps));
     }
 
     /// What [`Self::progress`] was told last: steps done, steps in all.
     pub fn reported(&self) -> (u32, u32) {
-        let packed = self.progress.load(Ordering::Relaxed);
-        // Each half is one of the two numbers.
-        ((packed >> 32) as u32, packed as u32)
+        *self.progress.borrow()
     }
 
     /// Whether and why the run is to stop.
@@ -132,6 +130,30 @@ impl RunHandle {
     /// Whether [`Self::enter_device`] waits.
     pub(crate) fn asks_for_device(&self) -> bool {
         *self.device.borrow() == Device::Asked
+    }
+
+    /// Tells the run to stop once it has done so many steps, and puts it on record meanwhile, as heartbeats do.
+    #[cfg(test)]
+    pub(crate) async fn tell_after(&self, steps: u32, why: Stop) -> std::convert::Infallible {
+        let mut progress = self.progress.subscribe();
+        tokio::select! {
+            never = self.record() => never,
+            _ = progress.wait_for(|(done, _)| *done >= steps) => {
+                self.tell(why);
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Puts the run on record as heartbeats do.
+    #[cfg(test)]
+    pub(crate) async fn record(&self) -> std::convert::Infallible {
+        let mut device = self.device.subscribe();
+        loop {
+            self.device_recorded();
+            // The sender is this handle's own.
+            let _ = device.changed().await;
+        }
     }
 
     /// What [`Self::enter_device`] waits for.

@@ -23,6 +23,8 @@ mod reports;
 #[cfg(test)]
 mod scenes;
 #[cfg(all(test, feature = "engine"))]
+mod services;
+#[cfg(all(test, feature = "engine"))]
 mod terminal;
 #[cfg(all(test, feature = "engine"))]
 mod training;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retouch_domain::Band;
+use retouch_ports::engine_source::{EngineSource, ModelFacts};
 use retouch_ports::step_engine::{Gang, RowId, RowStatus, Stage};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::groups::{Group, GroupKey};
 use super::health::{Activity, Health};
-use super::models::{EngineSource, Loading, ModelFacts, Models};
+use super::models::{Loading, Models};
 use super::order::{Account, Caller, End, Order, Progress, Served, Unit as Slices};
 use super::policy::Policy;
 use super::{Now, Options};

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use retouch_ports::engine_source::Room;
 use retouch_ports::step_engine::{RowId, RowStatus, Stage};
 
 use super::device::{Device, State};
-use super::policy::{GroupId, Phase, Room, Unit};
+use super::policy::{GroupId, Phase, Unit};
 
 /// Groups whose forwards are remembered.
 const MOST_GROUPS: usize = 256;

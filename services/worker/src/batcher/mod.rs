@@ -23,12 +23,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use retouch_domain::Band;
+use retouch_ports::engine_source::{EngineSource, ModelFacts};
 use retouch_ports::step_engine::EngineError;
 use tokio::sync::{mpsc, oneshot};
 
 use device::{Device, Message};
 pub use health::{Activity, Figures, Health};
-pub use models::{EngineSource, LoadedEngine, ModelFacts};
 use order::Caller;
 pub use order::{Account, End, Gone, Order, Progress, Running, Served, Unit};
 use policy::Rules;

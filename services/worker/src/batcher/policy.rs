@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use retouch_domain::Band;
+use retouch_ports::engine_source::Room;
 
 /// Rows that can share a forward: one model and one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,15 +48,6 @@ pub struct Unit {
     /// Rows.
     pub rows: usize,
     /// Rows of the network's batch that its next forward takes: all branches of all rows.
-    pub branches: usize,
-}
-
-/// How much fits into one forward of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Rows.
-    pub rows: usize,
-    /// Branches of all rows.
     pub branches: usize,
 }
 

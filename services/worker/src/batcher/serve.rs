@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use retouch_ports::engine_source::Room;
 use retouch_ports::step_engine::{EngineError, EngineErrorKind, RowId, Stage, StepEngine, UnitProgress};
 
 use super::device::{Device, State};
 use super::groups::Group;
 use super::health::Activity;
 use super::order::End;
-use super::policy::{Room, Turn, Unit};
+use super::policy::{Turn, Unit};
 
 /// A call of the engine for rows.
 type Call = fn(&mut dyn StepEngine, &[RowId]) -> Result<(), EngineError>;

@@ -344,5 +344,5 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-#[cfg(all(test, feature = "engine"))]
+#[cfg(test)]
 mod tests;

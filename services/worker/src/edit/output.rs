@@ -3,13 +3,13 @@
 use retouch_imaging::{EncodeOptions, OutputFormat, encode, from_unit_range};
 use retouch_ports::BlobStore;
 use retouch_ports::blob::{PutOptions, bytes_stream};
+use retouch_ports::engine_source::ModelFacts;
 use retouch_ports::jobs::edit::{Edit, EditedFile, FileFormat, GuidanceMode};
 use retouch_ports::step_engine::{Output, RowRequest};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::error::EditError;
-use crate::batcher::ModelFacts;
 
 /// SHA-256 in hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use retouch_diffusion::{Device, Engine, EngineOptions, Kind, LoadOptions, Model};
+use retouch_diffusion::{Device, Engine, EngineOptions, Kind, LoadOptions, Model, ModelFolder};
 use retouch_domain::{Band, BatchId, JobId, Loss, TenantId};
 use retouch_imaging::{
     EncodeOptions, Limits, OutputFormat, RgbImage, decode, encode, from_unit_range, read_parameters,
@@ -12,6 +12,7 @@ use retouch_imaging::{
 use retouch_ports::FetchError;
 use retouch_ports::files::tenant_file;
 use retouch_ports::store::Fence;
+use retouch_testkit::case::eventually;
 use retouch_testkit::models::model_folder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,7 +21,6 @@ use uuid::Uuid;
 
 use super::*;
 use crate::batcher::{Activity, Options, monotonic};
-use crate::engine::ModelFolder;
 use crate::memory::Memory;
 
 /// Has one image.
@@ -73,7 +73,7 @@ impl Place {
     async fn run(&self, job: &Claimed, handle: &RunHandle) -> Outcome {
         tokio::select! {
             outcome = self.editor.run(job, handle) => outcome,
-            () = record(handle) => unreachable!("it never ends"),
+            never = handle.record() => match never {},
         }
     }
 
@@ -86,14 +86,6 @@ impl Place {
 
     fn pixels(&self, file: &EditedFile) -> RgbImage {
         decode(&self.blobs.read(&file.key), &Limits::default()).expect("an image").pixels
-    }
-}
-
-/// Puts runs on record as heartbeats do.
-async fn record(handle: &RunHandle) {
-    loop {
-        handle.device_recorded();
-        tokio::task::yield_now().await;
     }
 }
 
@@ -181,16 +173,9 @@ async fn an_edit_that_is_handed_over_goes_on_to_the_same_image() {
     let (first, second) = (Place::new(), Place::new());
     let job = job(20, json!({"steps": 40, "images": 2, "seed": 3}));
     let handle = handle(&job);
-    let stop = async {
-        while handle.reported().0 < 6 {
-            tokio::task::yield_now().await;
-        }
-        handle.tell(Stop::HandOver);
-        std::future::pending::<()>().await;
-    };
     let outcome = tokio::select! {
         outcome = first.run(&job, &handle) => outcome,
-        () = stop => unreachable!("it never ends"),
+        never = handle.tell_after(6, Stop::HandOver) => match never {},
     };
     let Outcome::HandedOver { export: Some(export), cost } = outcome else { panic!("{outcome:?}") };
     assert!(cost.forwards > 0 && cost.forwards < 80, "{cost:?}");
@@ -208,22 +193,13 @@ async fn a_canceled_edit_ends_at_once() {
     let place = Place::new();
     let job = job(30, json!({"steps": 1000}));
     let handle = handle(&job);
-    let stop = async {
-        while handle.reported().0 == 0 {
-            tokio::task::yield_now().await;
-        }
-        handle.tell(Stop::Cancel);
-        std::future::pending::<()>().await;
-    };
     let outcome = tokio::select! {
         outcome = place.run(&job, &handle) => outcome,
-        () = stop => unreachable!("it never ends"),
+        never = handle.tell_after(1, Stop::Cancel) => match never {},
     };
     let Outcome::Canceled { cost } = outcome else { panic!("{outcome:?}") };
     assert!((1..1000).contains(&cost.forwards), "{cost:?}");
-    while place.editor.batcher.health().activity() != Activity::Idle {
-        tokio::task::yield_now().await;
-    }
+    eventually(async || place.editor.batcher.health().activity() == Activity::Idle).await;
     assert_eq!(place.editor.batcher.health().figures().resident, 0);
 }
 

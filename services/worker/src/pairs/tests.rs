@@ -103,16 +103,9 @@ async fn a_run_that_was_cut_short_is_continued() {
     let maker = PairMaker::new(blobs.clone());
     let job = render(0, 40);
     let handle = handle(&job);
-    let stop = async {
-        while handle.reported().0 < 3 {
-            tokio::task::yield_now().await;
-        }
-        handle.tell(Stop::HandOver);
-        std::future::pending::<()>().await;
-    };
     let outcome = tokio::select! {
         outcome = maker.run(&job, &handle) => outcome,
-        () = stop => unreachable!("it never ends"),
+        never = handle.tell_after(3, Stop::HandOver) => match never {},
     };
     assert!(matches!(outcome, Outcome::HandedOver { .. }), "{outcome:?}");
     let before: BTreeMap<String, Vec<u8>> =

@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use retouch_ports::engine_source::{EngineSource, LoadedEngine, ModelFacts, Room};
 use retouch_ports::step_engine::*;
-use retouch_worker::batcher::policy::Room;
-use retouch_worker::batcher::{Batcher, EngineSource, LoadedEngine, ModelFacts, Options};
+use retouch_worker::batcher::{Batcher, Options};
 
 /// The time of a test.
 #[derive(Clone, Default)]

@@ -15,10 +15,10 @@ use retouch_ports::step_engine::{RowRequest, Task};
 use serde_json::{Value, json};
 
 use crate::args::{CommonArgs, EditArgs, Fit, GenerateArgs, Switch};
+use crate::failure::{Blame, Failure};
 use crate::report::{Timings, finish, parameters, progress_bar};
 use crate::tensors::{NoiseFile, write_dump};
 use crate::write::{check_writable, write_atomically};
-use retouch_cli::failure::{Blame, Failure};
 
 /// What is checked and read before the model is loaded, so that a wrong file fails in milliseconds.
 struct Files {

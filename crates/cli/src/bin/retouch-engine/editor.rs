@@ -6,12 +6,11 @@ use std::time::Duration;
 use retouch_bootstrap::Settings;
 use retouch_cli::failure::{Blame, Failure};
 use retouch_cli::services::{worker::fetcher, wrong};
-use retouch_diffusion::{Kind, parse_device};
+use retouch_diffusion::{Kind, ModelFolder, parse_device};
 use retouch_ports::Ports;
 use retouch_worker::Executor;
 use retouch_worker::batcher::{Batcher, Options, monotonic};
 use retouch_worker::edit::Editor;
-use retouch_worker::engine::ModelFolder;
 
 /// An editor as `[worker]` and `[fetch]` describe it. Models are loaded when the first edit asks for them.
 pub(crate) fn make(settings: &Settings, ports: &Ports) -> Result<Arc<dyn Executor>, Failure> {

@@ -6,8 +6,8 @@ use retouch_diffusion::{ComponentInfo, Device, Family, Kind, LoadOptions, Model,
 use serde_json::{Value, json};
 
 use crate::args::{Dtype, InfoArgs};
-use retouch_cli::failure::Failure;
-use retouch_cli::failure::print;
+use crate::failure::Failure;
+use crate::report::print;
 
 /// Loads the model, which checks it, and prints what it is.
 pub(crate) fn run(args: &InfoArgs) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ mod args;
 mod create;
 mod editor;
 mod evaluate;
+mod failure;
 mod info;
 mod report;
 mod tensors;
@@ -16,7 +17,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
-use retouch_cli::failure::{Blame, Failure, say};
+use failure::{Blame, Failure};
 use retouch_cli::services;
 
 /// The code of errors that the arguments alone show.
@@ -57,6 +58,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
     // Where nobody reads any more, the exit status still tells.
     let _ = error.print();
-    say(&format_args!("[{USAGE_INVALID}]"));
+    report::say(&format_args!("[{USAGE_INVALID}]"));
     ExitCode::from(Blame::Parameters as u8)
 }

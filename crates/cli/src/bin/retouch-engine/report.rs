@@ -1,14 +1,15 @@
 //! What is said about a result: its parameters, progress and the closing report.
 
+use std::io::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use retouch_cli::failure::{Failure, print, say};
 use retouch_diffusion::{Device, Model};
 use retouch_ports::step_engine::{Guidance, Output, RowRequest};
 use serde_json::{Value, json};
 
 use crate::args::CommonArgs;
+use crate::failure::Failure;
 
 /// Seconds of each stage.
 pub(crate) struct Timings {
@@ -105,4 +106,17 @@ fn device_name(device: Device) -> String {
         Device::Cuda(index) => format!("cuda:{index}"),
         other => format!("{other:?}").to_ascii_lowercase(),
     }
+}
+
+/// One line to standard error. Where nobody reads it any more, the work goes on.
+pub(crate) fn say(text: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// One line or more to standard output, whose reader may have gone.
+pub(crate) fn print(text: &dyn std::fmt::Display) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{text}")
+        .and_then(|()| stdout.flush())
+        .map_err(|e| Failure::file("write", std::path::Path::new("standard output"), &e))
 }

@@ -6,8 +6,8 @@ use retouch_ports::step_engine::{GivenNoise, Output};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::create::read_at_most;
+use crate::failure::{Blame, Failure};
 use crate::write::write_atomically;
-use retouch_cli::failure::{Blame, Failure};
 
 /// Largest noise file that is read.
 const MAX_NOISE_BYTES: u64 = 2 << 30;
@@ -87,7 +87,7 @@ pub(crate) fn write_dump(path: &Path, output: &Output) -> Result<(), Failure> {
         })
         .collect();
     let invalid = |e: safetensors::SafeTensorError| {
-        Failure::new(Blame::Program, "engine_failure", format!("the dump is inconsistent: {e}"))
+        Failure::new(Blame::Engine, "engine_failure", format!("the dump is inconsistent: {e}"))
     };
     let views = tensors
         .iter()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
-use retouch_cli::failure::Failure;
+use crate::failure::Failure;
 
 /// Fails if [`write_atomically`] could not write `path` now: known before minutes of work, not after.
 pub(crate) fn check_writable(path: &Path) -> std::result::Result<(), Failure> {

@@ -8,7 +8,7 @@ use retouch_ports::step_engine::{
 };
 
 use super::args::EvaluateArgs;
-use retouch_cli::failure::{Blame, Failure, chain};
+use crate::failure::{Blame, Failure, chain};
 
 /// Answers with an engine, several questions in each forward pass.
 pub(super) struct StepEditor<'a, E> {
@@ -33,7 +33,7 @@ impl<E: StepEngine> Editor for StepEditor<'_, E> {
         }
         let image = |output: Output| {
             from_unit_range(&output.image, output.width, output.height)
-                .map_err(|error| Failure::new(Blame::Program, error.code(), chain(&error)))
+                .map_err(|error| Failure::new(Blame::Engine, error.code(), chain(&error)))
         };
         result?.into_iter().map(image).collect()
     }

@@ -15,7 +15,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use retouch_diffusion::{Engine, EngineOptions, LoadOptions, Model};
 use retouch_evaluation::{
-    Case, Detector, Editor, FEATURES_ARE, Row, Scores, Statistics, Suite, Verdict, table,
+    Case, Detector, Editor, FEATURES_ARE, Row, Scores, Statistics, Suite, SuiteError, Verdict, table,
 };
 use retouch_imaging::{RgbImage, from_unit_range, to_model_input};
 use retouch_scenes::Renderer;
@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 pub(crate) use self::args::EvaluateArgs;
 use self::editor::StepEditor;
 use self::store::Store;
-use retouch_cli::failure::print;
-use retouch_cli::failure::{Blame, Failure, chain};
+use crate::failure::{Blame, Failure, chain};
+use crate::report::print;
 
 /// The verdicts by row and case.
 type Judged = BTreeMap<(Row, u32), Verdict>;
@@ -204,5 +204,12 @@ fn round_trip(model: &Model, image: &RgbImage) -> Result<RgbImage, Failure> {
     let (width, height) = image.dimensions();
     let planes = model.round_trip(&to_model_input(image), width, height)?;
     from_unit_range(&planes, width, height)
-        .map_err(|error| Failure::new(Blame::Program, error.code(), chain(&error)))
+        .map_err(|error| Failure::new(Blame::Engine, error.code(), chain(&error)))
+}
+
+impl From<SuiteError> for Failure {
+    fn from(error: SuiteError) -> Self {
+        // The suite is part of the program.
+        Self::new(Blame::Engine, error.code(), chain(&error))
+    }
 }

@@ -7,7 +7,7 @@ use retouch_scenes::Renderer;
 use super::Judged;
 use super::store::Store;
 use super::text::{self, LINE};
-use retouch_cli::failure::{Blame, Failure, chain};
+use crate::failure::{Blame, Failure, chain};
 
 const GAP: u32 = 8;
 /// Width of a frame.
@@ -56,7 +56,7 @@ pub(super) fn draw(
         top += height_of(lines);
     }
     encode(&sheet, &EncodeOptions::new(OutputFormat::Png), None)
-        .map_err(|error| Failure::new(Blame::Program, error.code(), chain(&error)))
+        .map_err(|error| Failure::new(Blame::Engine, error.code(), chain(&error)))
 }
 
 /// Puts a picture on the sheet, in a frame that says whether it is right.

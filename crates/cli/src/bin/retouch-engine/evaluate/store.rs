@@ -16,8 +16,8 @@ use retouch_evaluation::Row;
 use retouch_imaging::{EncodeOptions, Limits, OutputFormat, RgbImage, decode, encode, read_parameters};
 use serde_json::{Value, json};
 
+use crate::failure::{Blame, Failure};
 use crate::write::write_atomically;
-use retouch_cli::failure::{Blame, Failure};
 
 pub(super) struct Store {
     root: PathBuf,

@@ -8,7 +8,7 @@ use retouch_diffusion::training::{Example, Examples, Picture};
 use retouch_imaging::{Filter, Limits};
 use serde::Deserialize;
 
-use retouch_cli::failure::{Blame, Failure};
+use crate::failure::{Blame, Failure};
 
 /// Name of the list of pairs.
 const INDEX: &str = "index.jsonl";

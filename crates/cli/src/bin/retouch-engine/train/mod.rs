@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use retouch_diffusion::training::{
-    Examples, Outcome, Recipe, Report, StageName, Stop, Training, TrainingOptions,
+    Examples, Outcome, Recipe, Report, StageName, Stop, Training, TrainingError, TrainingOptions,
 };
 use serde_json::json;
 
@@ -18,8 +18,8 @@ pub(crate) use args::TrainArgs;
 
 use self::args::Until;
 use crate::args::Dtype;
-use retouch_cli::failure::print;
-use retouch_cli::failure::{Blame, Failure};
+use crate::failure::{Blame, Failure};
+use crate::report::print;
 
 /// Trains, and assembles the model folders that were asked for.
 pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
     for stage in training.stages() {
         if train(&training, stage, args.json, &interrupted)? == Outcome::Stopped {
             let message = format!("stopped in stage `{}`; the same command goes on from there", stage.name());
-            return Err(Failure::new(Blame::Program, "training_stopped", message));
+            return Err(Failure::new(Blame::Engine, "training_stopped", message));
         }
         if args.until == Some(Until(stage)) {
             break;
@@ -147,8 +147,25 @@ fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
         signal_hook::flag::register_conditional_shutdown(signal, 130, asked.clone())
             .and_then(|_| signal_hook::flag::register(signal, asked.clone()))
             .map_err(|e| {
-                Failure::new(Blame::Program, "signals_unavailable", format!("cannot watch signals: {e}"))
+                Failure::new(Blame::Engine, "signals_unavailable", format!("cannot watch signals: {e}"))
             })?;
     }
     Ok(asked)
+}
+
+impl From<TrainingError> for Failure {
+    fn from(error: TrainingError) -> Self {
+        let blame = match error {
+            TrainingError::Engine(error) => return error.into(),
+            TrainingError::Recipe { .. }
+            | TrainingError::OtherRecipe { .. }
+            | TrainingError::StageMissing { .. } => Blame::Parameters,
+            TrainingError::State { .. }
+            | TrainingError::Data { .. }
+            | TrainingError::NoExamples
+            | TrainingError::File { .. } => Blame::File,
+            TrainingError::Diverged { .. } => Blame::Engine,
+        };
+        Self::new(blame, error.code(), crate::failure::chain(&error))
+    }
 }

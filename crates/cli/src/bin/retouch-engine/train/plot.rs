@@ -5,8 +5,8 @@ use std::path::Path;
 use plotters::prelude::*;
 use serde_json::Value;
 
+use crate::failure::{Blame, Failure};
 use crate::write::write_atomically;
-use retouch_cli::failure::{Blame, Failure};
 
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (720, 360);
@@ -24,7 +24,7 @@ pub(crate) fn losses(metrics: &Path) -> Result<(), Failure> {
     let (low, high) = (fold(f64::min) * 0.9, fold(f64::max) * 1.1);
     let mut svg = String::new();
     draw(&mut svg, &points, last, (low, high))
-        .map_err(|e| Failure::new(Blame::Program, "plot_failed", format!("cannot draw the losses: {e}")))?;
+        .map_err(|e| Failure::new(Blame::Engine, "plot_failed", format!("cannot draw the losses: {e}")))?;
     write_atomically(&metrics.with_file_name("loss.svg"), svg.as_bytes())
 }
 

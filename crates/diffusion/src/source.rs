@@ -1,14 +1,13 @@
-//! The way to the engine: the only file that knows it.
+//! The models of a folder as a worker's engines.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread::available_parallelism;
 
-use retouch_diffusion::{Device, Engine, EngineOptions, Family, Kind, LoadOptions, Model};
+use retouch_ports::engine_source::{EngineSource, LoadedEngine, ModelFacts, Room};
 use retouch_ports::step_engine::{EngineError, EngineErrorKind};
 
-use crate::batcher::policy::Room;
-use crate::batcher::{EngineSource, LoadedEngine, ModelFacts};
+use crate::{Device, Engine, EngineOptions, Family, Kind, LoadOptions, Model};
 
 /// Rows of a forward on a GPU at most: what the memory and the time of a step allow of them is found out.
 const GPU_ROWS: usize = 64;
