@@ -136,9 +136,11 @@ impl RunHandle {
     #[cfg(test)]
     pub(crate) async fn tell_after(&self, steps: u32, why: Stop) -> std::convert::Infallible {
         let mut progress = self.progress.subscribe();
+        // What the wait gives back locks the progress: it must not outlive the wait.
+        let reached = async { progress.wait_for(|(done, _)| *done >= steps).await.is_ok() };
         tokio::select! {
             never = self.record() => never,
-            _ = progress.wait_for(|(done, _)| *done >= steps) => {
+            _ = reached => {
                 self.tell(why);
                 std::future::pending().await
             }
