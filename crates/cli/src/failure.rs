@@ -1,35 +1,67 @@
 //! Errors as they leave a program: a stable code, a sentence, an exit status; as `retouch engine` has them.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Whose fault a failure is; the values are exit statuses.
+/// Whose fault a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
     /// The program's own.
-    Program = 1,
+    Program,
     /// The caller's.
-    Parameters = 2,
+    Parameters,
     /// A file that was named.
-    File = 3,
+    File,
+    /// The server does not answer, or not as it should.
+    Server,
+    /// The API key is not accepted.
+    Key,
     /// This installation lacks what the command needs.
-    Installation = 69,
+    Installation,
+}
+
+impl Blame {
+    /// The exit status.
+    pub const fn status(self) -> u8 {
+        match self {
+            Self::Program => 1,
+            Self::Parameters => 2,
+            Self::File | Self::Server => 3,
+            Self::Key => 4,
+            Self::Installation => 69,
+        }
+    }
 }
 
 /// Why a command ends without a result.
 #[derive(Debug)]
 pub struct Failure {
     blame: Blame,
-    code: &'static str,
+    code: Cow<'static, str>,
     message: String,
 }
 
 impl Failure {
     /// A failure with its stable code and a sentence that says what to do.
-    pub fn new(blame: Blame, code: &'static str, message: String) -> Self {
-        Self { blame, code, message }
+    pub fn new(blame: Blame, code: impl Into<Cow<'static, str>>, message: String) -> Self {
+        Self { blame, code: code.into(), message }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The same failure, with what it is about in front.
+    #[must_use]
+    pub fn about(self, what: &dyn std::fmt::Display) -> Self {
+        if self.message.contains(&what.to_string()) {
+            return self;
+        }
+        Self { message: format!("{what}: {}", self.message), ..self }
     }
 
     /// A file that cannot be read or written.
@@ -47,7 +79,7 @@ impl Failure {
         } else {
             let _ = writeln!(std::io::stderr(), "error: {} [{}]", self.message, self.code);
         }
-        ExitCode::from(self.blame as u8)
+        ExitCode::from(self.blame.status())
     }
 }
 

@@ -1,5 +1,6 @@
 //! `retouch`: the command line. It never loads LibTorch; engine commands run in the sibling `retouch-engine`.
 
+mod client;
 mod evaluate;
 mod operations;
 mod scenes;
@@ -65,6 +66,8 @@ enum Cli {
     /// cannot be used.
     Scheduler(SettingsArgs),
     #[command(flatten)]
+    Client(client::Client),
+    #[command(flatten)]
     Operations(operations::Operations),
 }
 
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         },
         Cli::Key(command) => keys::run(&command),
         Cli::Scheduler(args) => scheduler::run(&args),
+        Cli::Client(command) => client::run(&command),
         Cli::Operations(command) => operations::run(&command),
     }
 }

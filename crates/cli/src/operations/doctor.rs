@@ -46,7 +46,7 @@ pub(super) async fn run(args: &SettingsArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(Blame::Installation as u8) })
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(Blame::Installation.status()) })
 }
 
 async fn store(settings: &Settings, process: &Process<'_>) -> Result<(), Trouble> {

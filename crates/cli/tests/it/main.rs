@@ -3,6 +3,8 @@
 #[cfg(all(test, not(feature = "engine")))]
 mod bare;
 #[cfg(all(test, feature = "engine"))]
+mod client;
+#[cfg(all(test, feature = "engine"))]
 mod edit;
 #[cfg(all(test, feature = "engine"))]
 mod evaluate;

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use crate::place::{INSTRUCTION, Place, RETOUCH, Run, golden};
 
 /// A caller of an API.
-struct Client {
-    address: String,
-    key: String,
+pub struct Client {
+    pub address: String,
+    pub key: String,
 }
 
 impl Client {
@@ -46,7 +46,7 @@ impl Client {
     }
 
     /// The photo, uploaded.
-    fn photo(&self) -> Value {
+    pub fn photo(&self) -> Value {
         let photo = std::fs::read(golden("photo.png")).expect("committed");
         let (status, body) = self.call("POST", "/v1/files", "content-type: image/png\r\n", &photo);
         assert!([200, 201].contains(&status), "{}", String::from_utf8_lossy(&body));
@@ -85,7 +85,7 @@ fn edit(file: &Value) -> Value {
 }
 
 /// A service in a process of its own; ended with its owner.
-struct Service(Child);
+pub struct Service(Child);
 
 impl Service {
     fn start(command: &mut Command) -> Self {
@@ -109,7 +109,7 @@ impl Drop for Service {
     }
 }
 
-fn command(place: &Place, arguments: &[&str]) -> Command {
+pub fn command(place: &Place, arguments: &[&str]) -> Command {
     let mut command = place.command(RETOUCH);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RETOUCH_")) {
         command.env_remove(name);
@@ -119,7 +119,7 @@ fn command(place: &Place, arguments: &[&str]) -> Command {
 }
 
 /// `retouch up` in this place, and a client with the key that it prints.
-fn up(place: &Place) -> (Service, Client) {
+pub fn up(place: &Place) -> (Service, Client) {
     let mut command = command(place, &["up", "--json", "--listen", "127.0.0.1:0"]);
     let mut service = Service::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
     let mut line = String::new();
@@ -130,7 +130,7 @@ fn up(place: &Place) -> (Service, Client) {
     (service, Client { address, key: text("key") })
 }
 
-fn difference(a: &RgbImage, b: &RgbImage) -> u8 {
+pub fn difference(a: &RgbImage, b: &RgbImage) -> u8 {
     assert_eq!(a.dimensions(), b.dimensions());
     a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
 }

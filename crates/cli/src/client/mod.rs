@@ -1,0 +1,86 @@
+//! What users do through a server: `retouch edit`, `submit`, `watch`, `fetch`, `ls`, `get`, and what stops or repeats work.
+
+mod batches;
+mod download;
+mod edit;
+mod server;
+mod submit;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use retouch_cli::failure::{Blame, Failure, chain};
+
+use self::batches::{BatchArgs, GetArgs, ListArgs};
+use self::edit::EditArgs;
+use self::submit::SubmitArgs;
+use self::watch::WatchArgs;
+
+/// Exit status: some jobs did not succeed.
+const SOME_FAILED: u8 = 1;
+/// Exit status: Ctrl-C, while the work goes on.
+const INTERRUPTED: u8 = 130;
+
+#[derive(Subcommand)]
+pub(crate) enum Client {
+    /// Edit images, or all images of folders, through a server: `retouch edit photos -p "make the sky pink" -o pink`
+    ///
+    /// Exit status: 0 all succeeded, 1 some did not, 2 wrong usage or a refused request, 3 the server or a file cannot be
+    /// reached, 4 the key is refused, 130 Ctrl-C: the edits go on.
+    Edit(EditArgs),
+    /// Submit the edits of a JSONL file, one JSON object a line
+    ///
+    /// Exit status: as `retouch edit`.
+    Submit(SubmitArgs),
+    /// Watch a batch until it is over
+    Watch(WatchArgs),
+    /// Download the results of a batch that are there
+    Fetch(WatchArgs),
+    /// List batches, the oldest first
+    Ls(ListArgs),
+    /// Show a batch or a job
+    Get(GetArgs),
+    /// Cancel what is not over of a batch
+    Cancel(BatchArgs),
+    /// Run the failed, canceled and expired jobs of a batch again
+    Retry(BatchArgs),
+    /// Stop dispatching a batch; what runs is finished
+    Pause(BatchArgs),
+    /// Go on with a paused batch
+    Resume(BatchArgs),
+}
+
+/// Runs a command and reports.
+pub(crate) fn run(command: &Client) -> ExitCode {
+    let json = match command {
+        Client::Edit(args) => args.server.json,
+        Client::Submit(args) => args.server.json,
+        Client::Watch(args) | Client::Fetch(args) => args.server.json,
+        Client::Ls(args) => args.server.json,
+        Client::Get(args) => args.server.json,
+        Client::Cancel(args) | Client::Retry(args) | Client::Pause(args) | Client::Resume(args) => {
+            args.server.json
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = runtime
+        .map_err(|error| Failure::new(Blame::Program, "runtime_unavailable", chain(&error)))
+        .and_then(|runtime| runtime.block_on(answer(command)));
+    outcome.unwrap_or_else(|failure| failure.report(json))
+}
+
+async fn answer(command: &Client) -> Result<ExitCode, Failure> {
+    match command {
+        Client::Edit(args) => edit::run(args).await,
+        Client::Submit(args) => submit::run(args).await,
+        Client::Watch(args) => watch::run(args).await,
+        Client::Fetch(args) => download::run(args).await,
+        Client::Ls(args) => batches::list(args).await,
+        Client::Get(args) => batches::get(args).await,
+        Client::Cancel(args) => batches::control(args, "cancel").await,
+        Client::Retry(args) => batches::control(args, "retry").await,
+        Client::Pause(args) => batches::control(args, "pause").await,
+        Client::Resume(args) => batches::control(args, "resume").await,
+    }
+}

@@ -1,0 +1,105 @@
+//! What a user does through a server, from one photo to a file of rows.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::place::{INSTRUCTION, Place, Run, golden, pixels};
+use crate::services::{command, difference, up};
+
+fn retouch(place: &Place, arguments: &[&str]) -> Run {
+    Run::of(&mut command(place, arguments))
+}
+
+/// An edit of `path` with few steps, and `more`.
+fn edit(place: &Place, path: &str, more: &[&str]) -> Run {
+    let arguments = ["edit", path, "-p", INSTRUCTION, "--steps", "4", "--seed", "7"];
+    retouch(place, &[&arguments, more].concat())
+}
+
+#[test]
+fn a_folder_of_images_becomes_a_folder_of_results() {
+    let place = Place::new();
+    fs::create_dir(place.path("photos")).expect("made");
+    for name in ["a.png", "ảnh đẹp.PNG"] {
+        fs::copy(golden("photo.png"), place.path("photos").join(name)).expect("copied");
+    }
+    fs::write(place.path("photos/notes.txt"), "no image").expect("written");
+    let (_service, client) = up(&place);
+    let run = edit(&place, "photos", &["--model", "ip2p-euler-a", "-o", "results"]).ok();
+    assert!(run.stdout.contains("2 new, 0 duplicate, 0 invalid"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("2 succeeded, 0 failed, 0 canceled, 0 expired\n"), "{}", run.stdout);
+    place.edit("--steps 4 --seed 7 --output out.png").ok();
+    for name in ["a.png", "ảnh đẹp.png"] {
+        assert!(
+            difference(&pixels(&place.path("results").join(name)), &place.pixels("out.png")) <= 1,
+            "{name}"
+        );
+    }
+    assert_eq!(fs::read_dir(place.path("results")).expect("made").count(), 2);
+
+    let batches = retouch(&place, &["ls", "--json"]).ok().json();
+    let batch = batches["batches"][0]["id"].as_str().expect("an id").to_owned();
+    fs::remove_file(place.path("results/a.png")).expect("removed");
+    let fetched = retouch(&place, &["fetch", &batch, "-o", "results", "--json"]).ok().json();
+    assert_eq!(fetched["files"], json!(["results/a.png", "results/ảnh đẹp.png"]));
+    assert!(place.path("results/a.png").is_file());
+    assert_eq!(retouch(&place, &["get", &batch, "--json"]).ok().json()["counts"]["succeeded"], 2);
+    let over = retouch(&place, &["cancel", &batch, "--json"]);
+    assert_eq!((over.status, over.json()["error"]["code"].is_string()), (Some(2), true), "{}", over.stdout);
+
+    let failed = edit(&place, "photo.png", &["--model", "none"]);
+    assert_eq!(failed.status, Some(1), "{}", failed.stderr);
+    assert!(
+        failed.stdout.contains("photo.png: ") && failed.stdout.contains("[model_unknown]"),
+        "{}",
+        failed.stdout
+    );
+    let text = edit(&place, "photos/notes.txt", &["--model", "none"]);
+    assert_eq!(text.status, Some(2), "{}", text.stderr);
+    assert!(
+        text.stderr.contains("photos/notes.txt: ") && text.stderr.ends_with("_unsupported]\n"),
+        "{}",
+        text.stderr
+    );
+
+    let address = format!("http://{}", client.address);
+    let wrong = retouch(&place, &["ls", "--url", &address, "--key", "rtk_wrong"]);
+    assert_eq!(wrong.status, Some(4), "{}", wrong.stderr);
+    let nowhere = retouch(&place, &["ls", "--url", "http://127.0.0.1:1", "--key", &client.key]);
+    assert_eq!(nowhere.status, Some(3), "{}", nowhere.stderr);
+    let unknown = retouch(&Place::with_models(&[]), &["ls"]);
+    assert_eq!(unknown.status, Some(2), "{}", unknown.stderr);
+    assert!(unknown.stderr.ends_with("[server_unknown]\n"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_file_of_rows_is_submitted_checked_watched_and_stopped() {
+    let place = Place::new();
+    let (_service, client) = up(&place);
+    let file = client.photo();
+    let row =
+        |steps: u32| json!({"image": {"file": file}, "instruction": INSTRUCTION, "steps": steps}).to_string();
+    fs::write(place.path("rows.jsonl"), format!("{}\nnot json\n{}\n", row(3), row(4))).expect("written");
+    let defaults = ["--defaults", r#"{"model": "ip2p-euler-a"}"#];
+    let submit = |more: &[&str]| retouch(&place, &[&["submit", "rows.jsonl"], &defaults[..], more].concat());
+    let estimate: Value = submit(&["--dry-run", "--json"]).ok().json();
+    assert_eq!((&estimate["valid"], &estimate["invalid"]), (&json!(2), &json!(1)), "{estimate}");
+    assert_eq!(retouch(&place, &["ls"]).ok().stdout, "");
+    let run = submit(&["--json", "-o", "results"]);
+    assert_eq!(run.status, Some(1), "a row was refused: {}", run.stderr);
+    let over = run.json();
+    assert_eq!((&over["state"], &over["counts"]["succeeded"]), (&json!("completed"), &json!(2)), "{over}");
+    assert_eq!(over["files"].as_array().map(Vec::len), Some(2));
+
+    fs::write(place.path("rows.jsonl"), format!("{}\n", row(1000)).repeat(3)).expect("written");
+    let receipt = submit(&["--no-wait", "--json"]).ok().json();
+    let batch = receipt["id"].as_str().expect("an id");
+    assert_eq!(retouch(&place, &["pause", batch, "--json"]).ok().json()["paused"], true);
+    assert_eq!(retouch(&place, &["resume", batch, "--json"]).ok().json()["paused"], false);
+    assert_eq!(retouch(&place, &["cancel", batch, "--json"]).ok().json()["cancel_requested"], true);
+    let stopped = retouch(&place, &["watch", batch, "--json"]);
+    assert_eq!(stopped.status, Some(1), "{}", stopped.stderr);
+    assert_eq!(stopped.json()["counts"]["canceled"], 3, "{}", stopped.stdout);
+    assert_eq!(stopped.json()["errors"].as_array().map(Vec::len), Some(3));
+}
