@@ -8,7 +8,7 @@ use retouch_ports::{Ports, SystemIds};
 use retouch_testkit::case::{eventually, soon};
 use retouch_tests::client;
 use retouch_tests::executor::Nothing;
-use retouch_tests::site::{Site, pool, scheduler_options, worker_ports};
+use retouch_tests::site::{Site, pool, scheduler_options};
 use retouch_worker::{Options, WorkerError};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -47,7 +47,7 @@ fn work(site: &Site, ports: &Ports) -> (JoinHandle<Result<(), WorkerError>>, Can
     let stop = CancellationToken::new();
     let options = Options { lease: Duration::from_millis(900), ..Options::new(pool(), SLOTS) };
     let executor = Arc::new(Nothing::on_account(&site.folder).unwrap());
-    let worker = retouch_worker::worker::run(worker_ports(ports), executor, options, stop.clone());
+    let worker = retouch_worker::worker::run(ports.clone().into(), executor, options, stop.clone());
     (tokio::spawn(worker), stop)
 }
 

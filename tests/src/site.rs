@@ -140,17 +140,6 @@ impl Site {
     }
 }
 
-/// What a worker runs on, of what a process has.
-pub fn worker_ports(ports: &Ports) -> retouch_worker::Ports {
-    retouch_worker::Ports {
-        work: ports.store.clone(),
-        liveness: ports.store.clone(),
-        queue: ports.queue.clone(),
-        live: ports.live.clone(),
-        ids: ports.ids.clone(),
-    }
-}
-
 /// The pool of all jobs of tests.
 pub fn pool() -> Pool {
     "cpu".parse().expect("a name")

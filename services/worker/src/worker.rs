@@ -70,6 +70,13 @@ pub struct Ports {
     pub ids: Arc<dyn Ids>,
 }
 
+impl From<retouch_ports::Ports> for Ports {
+    fn from(ports: retouch_ports::Ports) -> Self {
+        let retouch_ports::Ports { store, queue, live, ids, .. } = ports;
+        Self { work: store.clone(), liveness: store, queue, live, ids }
+    }
+}
+
 /// Why a worker ended without being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {

@@ -11,7 +11,7 @@ use retouch_tests::account::Account;
 use retouch_tests::client;
 use retouch_tests::executor::Nothing;
 use retouch_tests::process::heed_points;
-use retouch_tests::site::{Site, pool, scheduler_options, worker_ports};
+use retouch_tests::site::{Site, pool, scheduler_options};
 use retouch_tests::unfenced::Unfenced;
 use tokio_util::sync::CancellationToken;
 
@@ -88,7 +88,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             retouch_scheduler::Scheduler::run(ports, options, stop).await;
         }
         Role::Worker { site, slots, lease, bare, off_device, unfenced } => {
-            let mut ports = worker_ports(&open(&site).await);
+            let mut ports = retouch_worker::Ports::from(open(&site).await);
             if unfenced {
                 ports.work = Arc::new(Unfenced(ports.work));
             }
@@ -101,14 +101,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let options = scheduler_options(Duration::from_millis(1000));
             tokio::spawn(retouch_scheduler::Scheduler::run(ports.clone(), options, stop.clone()));
             let executor = Nothing::on_account(&site.folder)?;
-            work(
-                worker_ports(&ports),
-                executor,
-                NonZeroU16::MIN.saturating_add(7),
-                Duration::from_secs(3),
-                stop,
-            )
-            .await?;
+            work(ports.into(), executor, NonZeroU16::MIN.saturating_add(7), Duration::from_secs(3), stop)
+                .await?;
         }
         Role::Submitter { site, jobs, takes, batches, pause } => {
             let ports = open(&site).await;

@@ -89,10 +89,7 @@ pub(super) async fn run(args: &EditArgs) -> Result<ExitCode, Failure> {
 fn key(once: &str, path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let room = NAME - once.len() - 1;
-    let start =
-        (0..=name.len().saturating_sub(room)).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
-    let start = if name.len() <= room { 0 } else { start.max(name.len() - room) };
-    let start = (start..name.len()).find(|at| name.is_char_boundary(*at)).unwrap_or(name.len());
+    let start = name.ceil_char_boundary(name.len().saturating_sub(room));
     format!("{once}/{}", &name[start..])
 }
 

@@ -69,12 +69,10 @@ async fn follow(server: &Server, batch: &str, output: Option<&Path>, json: bool)
     loop {
         let mut now = server.get(&format!("/v1/batches/{batch}")).await?;
         let count = |name: &str| now["counts"][name].as_u64().unwrap_or(0);
-        let (total, ended, failed) =
-            (count("total"), count("total") - count("live").min(count("total")), count("failed"));
-        let succeeded = count("succeeded");
+        let (total, succeeded, failed) = (count("total"), count("succeeded"), count("failed"));
         let bar = bar.get_or_insert_with(|| submit::bar(json, total, "done"));
         bar.set_length(total);
-        bar.set_position(ended);
+        bar.set_position(total.saturating_sub(count("live")));
         if failed > 0 {
             bar.set_message(format!(", {failed} failed"));
         }

@@ -122,11 +122,9 @@ pub(super) async fn serve(
     executor: Arc<dyn Executor>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let Ports { store, queue, live, ids, .. } = ports;
-    let ports = worker::Ports { work: store.clone(), liveness: store, queue, live, ids };
     let drain = Duration::from_secs(settings.worker.drain_seconds.into());
     let options = Options { drain, ..Options::new(pool, settings.worker.slots) };
-    worker::run(ports, executor, options, stop)
+    worker::run(ports.into(), executor, options, stop)
         .await
         .map_err(|error| Failure::new(Blame::Program, "worker_failed", chain(&error)))
 }
