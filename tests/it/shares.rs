@@ -43,7 +43,7 @@ impl Floor {
             consumers.push(queue.consume(&QueueKey { pool: pool(), band }, prefetch).await.unwrap());
         }
         let boot = WorkerBootId::new(Uuid::now_v7());
-        let presence = WorkerPresence { boot, pool: pool(), slots, draining: false };
+        let presence = WorkerPresence { boot, pool: pool(), slots, draining: false, models: Vec::new() };
         live.announce(&presence, Duration::from_secs(3600)).await.unwrap();
         let lease = Options::new(pool(), 1.try_into().unwrap()).lease;
         Self { ports, dispatcher, consumers, terms: LeaseTerms { boot, length: lease }, _folder: folder }

@@ -10,7 +10,8 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use retouch_cli::services::{api, keys, scheduler, up, worker};
 use retouch_cli::settings::SettingsArgs;
 
@@ -69,6 +70,11 @@ enum Cli {
     Client(client::Client),
     #[command(flatten)]
     Operations(operations::Operations),
+    /// Print what makes a shell complete this command's arguments: `source <(retouch completions bash)`
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -96,6 +102,17 @@ fn main() -> ExitCode {
         Cli::Scheduler(args) => scheduler::run(&args),
         Cli::Client(command) => client::run(&command),
         Cli::Operations(command) => operations::run(&command),
+        Cli::Completions { shell } => completions(shell),
+    }
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "retouch", &mut script);
+    match std::io::stdout().write_all(&script) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Where nobody reads any more.
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

@@ -26,12 +26,16 @@ impl ModelFolder {
         Self { root, options: LoadOptions { device, kind, variant: None } }
     }
 
-    /// The folder of a model by name: one segment, which leads nowhere else.
-    fn folder(&self, model: &str) -> Result<PathBuf, EngineError> {
+    /// The folder of a model by name: one segment, which leads nowhere else. `None` if there is none.
+    fn known(&self, model: &str) -> Option<PathBuf> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         let named = (1..=128).contains(&model.len()) && !model.starts_with('.') && model.bytes().all(plain);
         let folder = self.root.join(model);
-        if named && folder.join("model_index.json").is_file() {
+        (named && folder.join("model_index.json").is_file()).then_some(folder)
+    }
+
+    fn folder(&self, model: &str) -> Result<PathBuf, EngineError> {
+        if let Some(folder) = self.known(model) {
             return Ok(folder);
         }
         let shown: String = model.chars().take(100).collect();
@@ -46,6 +50,16 @@ impl ModelFolder {
 }
 
 impl EngineSource for ModelFolder {
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.root).into_iter().flatten().filter_map(Result::ok);
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| self.known(name).is_some())
+            .collect();
+        names.sort();
+        names
+    }
+
     fn bytes(&self, model: &str) -> Result<u64, EngineError> {
         Ok(weights(&self.folder(model)?))
     }

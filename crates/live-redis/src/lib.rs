@@ -143,7 +143,8 @@ impl Live for RedisLive {
     async fn announce(&self, worker: &WorkerPresence, ttl: Duration) -> Result<()> {
         let [until, data] = self.pool_keys(&worker.pool);
         let mut call = self.shared.scripts.announce.key(until);
-        let value = format!("{}:{}", worker.slots, u8::from(worker.draining));
+        let models = serde_json::to_string(&worker.models).expect("names are JSON");
+        let value = format!("{}:{}:{models}", worker.slots, u8::from(worker.draining));
         call.key(data).arg(worker.boot.to_string()).arg(value).arg(millis(ttl));
         self.ask("announcing a worker", async |mut redis| call.invoke_async(&mut redis).await).await
     }
@@ -218,6 +219,9 @@ fn parse_progress(value: &str) -> Option<Progress> {
 
 fn parse_worker(pool: &Pool, boot: &str, value: &str) -> Option<WorkerPresence> {
     let boot: WorkerBootId = boot.parse().ok()?;
-    let (slots, draining) = value.split_once(':')?;
-    Some(WorkerPresence { boot, pool: pool.clone(), slots: slots.parse().ok()?, draining: draining == "1" })
+    let mut parts = value.splitn(3, ':');
+    let (slots, draining) = (parts.next()?.parse().ok()?, parts.next()? == "1");
+    // A build of before says nothing of models.
+    let models = parts.next().map_or(Some(Vec::new()), |models| serde_json::from_str(models).ok())?;
+    Some(WorkerPresence { boot, pool: pool.clone(), slots, draining, models })
 }

@@ -4,6 +4,9 @@ use crate::step_engine::{EngineError, StepEngine};
 
 /// Where engines come from. Lives on the device thread, as what it makes does.
 pub trait EngineSource {
+    /// The names of the models that there are, in order.
+    fn names(&self) -> Vec<String>;
+
     /// The device memory that the model is expected to take, in bytes.
     ///
     /// # Errors

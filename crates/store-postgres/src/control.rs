@@ -38,6 +38,15 @@ impl Control for PostgresStore {
         Ok(told)
     }
 
+    async fn cancel_waiting_jobs(&self, tenant: TenantId, batch: BatchId) -> Result<()> {
+        let what = "canceling waiting jobs";
+        let mut tx = self.write(what).await?;
+        Changes::new(&mut tx).open_batch_of(tenant, batch).await?;
+        release(tx, what).await?;
+        while again(|| self.cancel_waiting(Some(batch), PART)).await? > 0 {}
+        Ok(())
+    }
+
     async fn retry_job(&self, tenant: TenantId, job: JobId) -> Result<Retried> {
         again(|| self.retry_one(tenant, job)).await
     }
@@ -188,7 +197,7 @@ impl PostgresStore {
         commit(tx, what).await
     }
 
-    /// Cancels waiting jobs of batches that were called off; of one batch or of all.
+    /// Cancels waiting jobs of one batch, or of all batches that were called off.
     pub(crate) async fn cancel_waiting(&self, batch: Option<BatchId>, limit: u32) -> Result<u64> {
         let what = "canceling waiting jobs";
         let mut tx = self.write(what).await?;

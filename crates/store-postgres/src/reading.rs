@@ -1,10 +1,10 @@
 //! Looking.
 
 use async_trait::async_trait;
-use retouch_domain::{BatchId, Cost, Dependency, JobId, JobState, NewJob, TenantId, Timestamp};
+use retouch_domain::{BatchId, BatchState, Cost, Dependency, JobId, JobState, NewJob, TenantId, Timestamp};
 use retouch_ports::store::{
-    AttemptRecord, BatchRecord, Cursor, EventRecord, EventScope, JobRecord, Page, Reading, RunRecord,
-    VerdictTotals, adapter,
+    AttemptRecord, BatchFilter, BatchRecord, Cursor, EventRecord, EventScope, JobRecord, Page, Reading,
+    RunRecord, UsageDay, VerdictTotals, adapter,
 };
 use serde_json::Value;
 use sqlx::postgres::PgRow;
@@ -29,11 +29,23 @@ impl Reading for PostgresStore {
         Ok(self.read("reading a batch", statement, batch_record).await?.pop())
     }
 
-    async fn batches(&self, tenant: TenantId, page: Page<BatchId>) -> Result<Vec<BatchRecord>> {
-        let statement = sql!("reading/batches")
+    async fn batches(
+        &self,
+        tenant: TenantId,
+        filter: BatchFilter<'_>,
+        page: Page<BatchId>,
+    ) -> Result<Vec<BatchRecord>> {
+        let (statement, from) = if filter.newest_first {
+            (sql!("reading/batches_newest"), page.after.map_or(Uuid::max(), BatchId::uuid))
+        } else {
+            (sql!("reading/batches"), after(page, BatchId::uuid))
+        };
+        let statement = statement
             .bind(tenant.uuid())
-            .bind(after(page, BatchId::uuid))
-            .bind(i64::from(page.limit));
+            .bind(from)
+            .bind(i64::from(page.limit))
+            .bind(filter.state.map(BatchState::code))
+            .bind(filter.label);
         self.read("reading batches", statement, batch_record).await
     }
 
@@ -56,6 +68,25 @@ impl Reading for PostgresStore {
             .bind(after(page, JobId::uuid))
             .bind(i64::from(page.limit));
         self.read("reading jobs", statement, job_record).await
+    }
+
+    async fn endings(
+        &self,
+        tenant: TenantId,
+        batch: BatchId,
+        states: &[JobState],
+        after: Cursor,
+        limit: u32,
+    ) -> Result<Vec<(Cursor, JobRecord)>> {
+        let states: Vec<&str> = states.iter().map(|state| state.code()).collect();
+        let statement = sql!("reading/endings")
+            .bind(adapter::as_i64(after.transaction))
+            .bind(adapter::as_i64(after.entry))
+            .bind(i64::from(limit))
+            .bind(tenant.uuid())
+            .bind(batch.uuid())
+            .bind(states);
+        self.read("reading ended jobs", statement, ending).await
     }
 
     async fn attempts(&self, tenant: TenantId, job: JobId) -> Result<Vec<AttemptRecord>> {
@@ -87,6 +118,11 @@ impl Reading for PostgresStore {
     async fn job_events(&self, tenant: TenantId, job: JobId) -> Result<Vec<EventRecord>> {
         let statement = sql!("reading/events_of_job").bind(tenant.uuid()).bind(job.uuid());
         self.read("reading events", statement, event).await
+    }
+
+    async fn usage(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<UsageDay>> {
+        let statement = sql!("reading/usage").bind(tenant.uuid()).bind(from.micros()).bind(to.micros());
+        self.read("reading the usage", statement, usage_day).await
     }
 }
 
@@ -147,6 +183,11 @@ fn job_record(row: &Fields<'_>) -> Read<JobRecord> {
     })
 }
 
+fn ending(row: &Fields<'_>) -> Read<(Cursor, JobRecord)> {
+    let cursor = Cursor { transaction: row.count("transaction")?, entry: row.count("entry")? };
+    Ok((cursor, job_record(row)?))
+}
+
 fn new_job(row: &Fields<'_>) -> Read<NewJob> {
     let inputs = serde_json::from_value(row.json("inputs")?)
         .map_err(|_| unreadable("inputs", "is no list of references"))?;
@@ -198,11 +239,25 @@ fn attempt(row: &Fields<'_>) -> Read<AttemptRecord> {
         outcome: row.get("outcome")?,
         charged: row.flag("charged")?,
         error: row.error()?,
-        cost: Cost {
-            device_ms: row.count("device_ms")?,
-            forwards: row.count("forwards")?,
-            load_ms: row.count("load_ms")?,
-        },
+        cost: cost(row)?,
+    })
+}
+
+fn usage_day(row: &Fields<'_>) -> Read<UsageDay> {
+    Ok(UsageDay {
+        day: row.time("day")?,
+        runs: row.count("runs")?,
+        succeeded: row.count("succeeded")?,
+        files: row.count("files")?,
+        cost: cost(row)?,
+    })
+}
+
+fn cost(row: &Fields<'_>) -> Read<Cost> {
+    Ok(Cost {
+        device_ms: row.count("device_ms")?,
+        forwards: row.count("forwards")?,
+        load_ms: row.count("load_ms")?,
     })
 }
 

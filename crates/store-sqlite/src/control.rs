@@ -34,6 +34,15 @@ impl Control for SqliteStore {
         Ok(told)
     }
 
+    async fn cancel_waiting_jobs(&self, tenant: TenantId, batch: BatchId) -> Result<()> {
+        let what = "canceling waiting jobs";
+        let mut tx = self.write(what).await?;
+        Changes::new(&mut tx, self.micros()).open_batch_of(tenant, batch).await?;
+        commit(tx, what).await?;
+        while self.cancel_waiting(Some(batch), PART).await? > 0 {}
+        Ok(())
+    }
+
     async fn retry_job(&self, tenant: TenantId, job: JobId) -> Result<Retried> {
         self.retry_one(tenant, job).await
     }
@@ -173,7 +182,7 @@ impl SqliteStore {
         commit(tx, what).await
     }
 
-    /// Cancels waiting jobs of batches that were called off; of one batch or of all.
+    /// Cancels waiting jobs of one batch, or of all batches that were called off.
     pub(crate) async fn cancel_waiting(&self, batch: Option<BatchId>, limit: u32) -> Result<u64> {
         let what = "canceling waiting jobs";
         let mut tx = self.write(what).await?;

@@ -1,10 +1,10 @@
 //! Looking.
 
 use async_trait::async_trait;
-use retouch_domain::{BatchId, Cost, Dependency, JobId, JobState, NewJob, TenantId, Timestamp};
+use retouch_domain::{BatchId, BatchState, Cost, Dependency, JobId, JobState, NewJob, TenantId, Timestamp};
 use retouch_ports::store::{
-    AttemptRecord, BatchRecord, Cursor, EventRecord, EventScope, JobRecord, Page, Reading, RunRecord,
-    VerdictTotals,
+    AttemptRecord, BatchFilter, BatchRecord, Cursor, EventRecord, EventScope, JobRecord, Page, Reading,
+    RunRecord, UsageDay, VerdictTotals,
 };
 use sqlx::sqlite::SqliteRow;
 
@@ -25,8 +25,25 @@ impl Reading for SqliteStore {
         Ok(self.read("reading a batch", statement, batch_record).await?.pop())
     }
 
-    async fn batches(&self, tenant: TenantId, page: Page<BatchId>) -> Result<Vec<BatchRecord>> {
-        let statement = sql!("reading/batches").bind(tenant.to_string()).bind(after(page)).bind(page.limit);
+    async fn batches(
+        &self,
+        tenant: TenantId,
+        filter: BatchFilter<'_>,
+        page: Page<BatchId>,
+    ) -> Result<Vec<BatchRecord>> {
+        let (statement, from) = if filter.newest_first {
+            // Behind every id.
+            let end = || "g".to_owned();
+            (sql!("reading/batches_newest"), page.after.map_or_else(end, |id| id.to_string()))
+        } else {
+            (sql!("reading/batches"), after(page))
+        };
+        let statement = statement
+            .bind(tenant.to_string())
+            .bind(from)
+            .bind(page.limit)
+            .bind(filter.state.map(BatchState::code))
+            .bind(filter.label);
         self.read("reading batches", statement, batch_record).await
     }
 
@@ -49,6 +66,24 @@ impl Reading for SqliteStore {
             .bind(after(page))
             .bind(page.limit);
         self.read("reading jobs", statement, job_record).await
+    }
+
+    async fn endings(
+        &self,
+        tenant: TenantId,
+        batch: BatchId,
+        states: &[JobState],
+        after: Cursor,
+        limit: u32,
+    ) -> Result<Vec<(Cursor, JobRecord)>> {
+        let states: Vec<&str> = states.iter().map(|state| state.code()).collect();
+        let statement = sql!("reading/endings")
+            .bind(i64::try_from(after.entry).unwrap_or(i64::MAX))
+            .bind(limit)
+            .bind(tenant.to_string())
+            .bind(batch.to_string())
+            .bind(serde_json::json!(states).to_string());
+        self.read("reading ended jobs", statement, ending).await
     }
 
     async fn attempts(&self, tenant: TenantId, job: JobId) -> Result<Vec<AttemptRecord>> {
@@ -75,6 +110,11 @@ impl Reading for SqliteStore {
     async fn job_events(&self, tenant: TenantId, job: JobId) -> Result<Vec<EventRecord>> {
         let statement = sql!("reading/events_of_job").bind(tenant.to_string()).bind(job.to_string());
         self.read("reading events", statement, event).await
+    }
+
+    async fn usage(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<UsageDay>> {
+        let statement = sql!("reading/usage").bind(tenant.to_string()).bind(from.micros()).bind(to.micros());
+        self.read("reading the usage", statement, usage_day).await
     }
 }
 
@@ -135,6 +175,10 @@ fn job_record(row: &Fields<'_>) -> Read<JobRecord> {
     })
 }
 
+fn ending(row: &Fields<'_>) -> Read<(Cursor, JobRecord)> {
+    Ok((Cursor { transaction: 0, entry: row.count("entry")? }, job_record(row)?))
+}
+
 fn new_job(row: &Fields<'_>) -> Read<NewJob> {
     let inputs = serde_json::from_value(row.json("inputs")?)
         .map_err(|_| unreadable("inputs", "is no list of references"))?;
@@ -186,11 +230,25 @@ fn attempt(row: &Fields<'_>) -> Read<AttemptRecord> {
         outcome: row.get("outcome")?,
         charged: row.flag("charged")?,
         error: row.error()?,
-        cost: Cost {
-            device_ms: row.count("device_ms")?,
-            forwards: row.count("forwards")?,
-            load_ms: row.count("load_ms")?,
-        },
+        cost: cost(row)?,
+    })
+}
+
+fn usage_day(row: &Fields<'_>) -> Read<UsageDay> {
+    Ok(UsageDay {
+        day: row.time("day")?,
+        runs: row.count("runs")?,
+        succeeded: row.count("succeeded")?,
+        files: row.count("files")?,
+        cost: cost(row)?,
+    })
+}
+
+fn cost(row: &Fields<'_>) -> Read<Cost> {
+    Ok(Cost {
+        device_ms: row.count("device_ms")?,
+        forwards: row.count("forwards")?,
+        load_ms: row.count("load_ms")?,
     })
 }
 

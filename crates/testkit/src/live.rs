@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use retouch_domain::{BatchId, JobId, Pool, WorkerBootId};
-use retouch_ports::live::{Heard, Limit, Live, LiveEvent, Progress, Topic, WorkerPresence};
+use retouch_ports::live::{Heard, Limit, Live, LiveEvent, Progress, Topic, WorkerModel, WorkerPresence};
 use retouch_ports::{Ids, PortErrorKind, SystemIds};
 
 use crate::case::{case, eventually, soon};
@@ -20,6 +20,10 @@ pub fn worker(pool: &Pool) -> WorkerPresence {
         pool: pool.clone(),
         slots: 4,
         draining: false,
+        models: vec![
+            WorkerModel { name: "a:b".to_owned(), loaded: true },
+            WorkerModel { name: "c".to_owned(), loaded: false },
+        ],
     }
 }
 

@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use retouch_ports::{Dispatcher, Ports};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
@@ -28,6 +29,9 @@ use crate::work::load;
 /// How often submissions that were left half way are looked for.
 const RESUME_EVERY: Duration = Duration::from_secs(30);
 
+/// How many archives are made at a time.
+const ARCHIVES: usize = 16;
+
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Shared>);
@@ -39,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) figures: Figures,
     pub(crate) depth: Depth,
+    /// The archives that may yet begin.
+    pub(crate) archives: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -67,7 +73,8 @@ impl Api {
         let Ports { store, queue, live, .. } = ports.clone();
         let dispatcher = Dispatcher::new(store, queue, live, options.dispatch);
         let (figures, depth) = (Figures::default(), Depth::default());
-        Self(App(Arc::new(Shared { ports, dispatcher, secret, options, figures, depth, stop })))
+        let archives = Arc::new(Semaphore::new(ARCHIVES));
+        Self(App(Arc::new(Shared { ports, dispatcher, secret, options, figures, depth, archives, stop })))
     }
 
     /// Its routes as a service.

@@ -8,6 +8,7 @@ use retouch_domain::{Scope, TenantId};
 use crate::app::App;
 use crate::key::PREFIX;
 use crate::problem::Problem;
+use crate::rate;
 
 /// A caller who may look at what is the tenant's.
 pub struct Reader(pub TenantId);
@@ -27,6 +28,7 @@ async fn enter(parts: &Parts, app: &App, needed: Scope) -> Result<TenantId, Prob
         let detail = "this key is unknown, has expired, or was revoked";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "key_invalid", detail));
     };
+    rate::take(parts, app, record.id).await?;
     if !record.scope.allows(needed) {
         let detail = format!(
             "this key has scope `{}`; a key of scope `{}` is needed",

@@ -10,6 +10,9 @@ use serde::de::DeserializeOwned;
 use crate::app::App;
 use crate::problem::Problem;
 
+/// The media type of a list of jobs, one JSON object a line.
+pub const JSONL: &str = "application/jsonl";
+
 /// A JSON body.
 pub struct Json<T>(pub T);
 /// A JSON body, and its bytes: what a request is recognised by when it comes again.
@@ -49,8 +52,18 @@ impl<T: DeserializeOwned> FromRequest<App> for Hashed<T> {
 }
 
 fn says_json(headers: &HeaderMap) -> bool {
+    media_type(headers).eq_ignore_ascii_case("application/json")
+}
+
+/// Whether the body is a list of jobs, one JSON object a line.
+pub fn says_jsonl(headers: &HeaderMap) -> bool {
+    [JSONL, "application/x-ndjson"].iter().any(|known| media_type(headers).eq_ignore_ascii_case(known))
+}
+
+/// The media type of the body, without its parameters.
+fn media_type(headers: &HeaderMap) -> &str {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    kind.split(';').next().unwrap_or_default().trim()
 }
 
 impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {

@@ -147,13 +147,16 @@ fn event(entry: &EventRecord) -> Event {
         at: moment::text(entry.at),
     };
     let data = serde_json::to_string(&object).unwrap_or_default();
-    Event::default()
-        .id(format!("{}-{}", entry.cursor.transaction, entry.cursor.entry))
-        .event("entry")
-        .data(data)
+    Event::default().id(cursor_text(entry.cursor)).event("entry").data(data)
 }
 
-fn cursor(text: &str) -> Option<Cursor> {
+/// A place in the log as clients see it.
+pub(crate) fn cursor_text(cursor: Cursor) -> String {
+    format!("{}-{}", cursor.transaction, cursor.entry)
+}
+
+/// The place that a text names; `None` if it names none.
+pub(crate) fn cursor(text: &str) -> Option<Cursor> {
     let (transaction, entry) = text.split_once('-')?;
     Some(Cursor { transaction: transaction.parse().ok()?, entry: entry.parse().ok()? })
 }

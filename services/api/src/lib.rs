@@ -3,7 +3,7 @@
 //! | rule | place |
 //! |---|---|
 //! | how errors look, and which exist | [`problem`] |
-//! | who may do what | `door.rs`, [`key`] |
+//! | who may do what, and how often | `door.rs`, [`key`], `rate.rs` |
 //! | ids of requests, figures about them | `observe.rs` |
 //! | what is read of a request, with its refusals | `extract.rs` |
 //! | routes | `routes/`, a file for each thing; `app.rs` puts them together and makes the OpenAPI document of them |
@@ -19,13 +19,18 @@ mod gate;
 pub mod key;
 mod list;
 mod moment;
+pub mod names;
 mod objects;
 mod observe;
 mod options;
 pub mod problem;
+mod rate;
 mod routes;
+mod scratch;
+mod spool;
 mod watch;
 mod work;
+mod zip;
 
 pub use app::{Api, openapi};
 pub use key::KeySecret;

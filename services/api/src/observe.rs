@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::problem::Problem;
+use crate::rate::Account;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static CONTENT_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
@@ -46,11 +47,14 @@ impl Figures {
 }
 
 /// The middleware.
-pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = request_id(&request).unwrap_or_else(|| app.ids.uuid().to_string());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", request.id = id, %method, route);
+    let trace = trace_id(request.headers()).map(tracing::field::display);
+    let span = tracing::info_span!("request", request.id = id, %method, route, trace.id = trace);
+    let account = Account::default();
+    request.extensions_mut().insert(account.clone());
     let start = Instant::now();
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span).await;
     let mut response = answer.unwrap_or_else(|_| {
@@ -65,6 +69,7 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
         headers.insert(REQUEST_ID.clone(), id);
     }
     headers.insert(CONTENT_OPTIONS.clone(), HeaderValue::from_static("nosniff"));
+    account.tell(headers);
     response
 }
 
@@ -73,4 +78,47 @@ fn request_id(request: &Request) -> Option<String> {
     let id = request.headers().get(&REQUEST_ID)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     ((1..=64).contains(&id.len()) && id.bytes().all(plain)).then(|| id.to_owned())
+}
+
+/// The id of the trace that the caller says the request is of, in the header `traceparent` of W3C Trace Context.
+fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
+    let (version, id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hexadecimal = |text: &str, length: usize| {
+        text.len() == length
+            && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    let known =
+        hexadecimal(version, 2) && version != "ff" && hexadecimal(parent, 16) && hexadecimal(flags, 2);
+    let named = hexadecimal(id, 32) && id.bytes().any(|byte| byte != b'0');
+    // Later versions may say more behind these.
+    (known && named && (version != "00" || parts.next().is_none())).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_named_by_the_standards_header_alone() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let read = |text: &str| {
+            let headers = HeaderMap::from_iter([("traceparent".parse().unwrap(), text.parse().unwrap())]);
+            trace_id(&headers).map(str::to_owned)
+        };
+        assert_eq!(read(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
+        assert_eq!(read(&format!("01-{id}-00f067aa0ba902b7-01-more")).as_deref(), Some(id));
+        for wrong in [
+            String::new(),
+            id.to_owned(),
+            format!("00-{id}-00f067aa0ba902b7-01-more"),
+            format!("ff-{id}-00f067aa0ba902b7-01"),
+            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()),
+            format!("00-{id}-00f067aa-01"),
+        ] {
+            assert_eq!(read(&wrong), None, "{wrong}");
+        }
+        assert_eq!(trace_id(&HeaderMap::new()), None);
+    }
 }

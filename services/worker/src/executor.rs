@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use retouch_domain::{Cost, JobError, JobState, Loss, NewJob};
+use retouch_ports::live::WorkerModel;
 use retouch_ports::store::{Claimed, Fence};
 use serde_json::Value;
 
@@ -56,6 +57,11 @@ pub trait Executor: Send + Sync {
     /// the process to exit.
     async fn broken(&self) {
         std::future::pending().await
+    }
+
+    /// The models that jobs may name, in the order of their names; none where jobs need none.
+    fn models(&self) -> Vec<WorkerModel> {
+        Vec::new()
     }
 
     /// The end of a run is on record: the job is in this state now. Not told of runs that were lost.

@@ -59,14 +59,14 @@ pub(crate) async fn keep_lock(
 /// Tells the live state that the worker is there and how far its runs are.
 pub(crate) async fn announce(
     live: Arc<dyn Live>,
-    worker: WorkerPresence,
+    presence: impl Fn() -> WorkerPresence + Send,
     table: Table,
     draining: CancellationToken,
 ) {
     let mut told = HashMap::new();
     let mut lost = false;
     loop {
-        let worker = WorkerPresence { draining: draining.is_cancelled(), ..worker.clone() };
+        let worker = presence();
         let announced = match live.announce(&worker, REMEMBERED).await {
             Ok(()) => tell_progress(&*live, &table, &mut told).await,
             Err(error) => Err(error),

@@ -168,7 +168,8 @@ pub async fn run(
 fn presence(shared: &Shared) -> WorkerPresence {
     let slots = u32::from(shared.options.slots.get());
     let draining = shared.draining.is_cancelled();
-    WorkerPresence { boot: shared.terms.boot, pool: shared.options.pool.clone(), slots, draining }
+    let models = shared.executor.models();
+    WorkerPresence { boot: shared.terms.boot, pool: shared.options.pool.clone(), slots, draining, models }
 }
 
 /// Works, and then drains.
@@ -184,7 +185,8 @@ async fn serve(
     let options = shared.options.clone();
     parts.spawn(async move { heart.run(&options).await });
     parts.spawn(writer.run());
-    parts.spawn(presence::announce(live.clone(), presence(shared), table.clone(), draining.clone()));
+    let said = shared.clone();
+    parts.spawn(presence::announce(live.clone(), move || presence(&said), table.clone(), draining.clone()));
     parts.spawn(presence::listen(live.clone(), terms.boot, table, beat, ids));
     let mut desks = JoinSet::new();
     for band in Band::ALL {

@@ -28,6 +28,10 @@ pub struct ApiSettings {
     pub file_mib: NonZeroU32,
     /// Jobs that may wait before submissions are refused.
     pub most_waiting: u64,
+    /// Of each key, on average. 0: as many as it likes.
+    pub requests_per_second: u32,
+    /// Of each key at once, after it was silent.
+    pub burst: NonZeroU32,
 }
 
 /// `[worker]`

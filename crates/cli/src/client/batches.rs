@@ -10,6 +10,18 @@ use super::server::{Server, ServerArgs};
 
 #[derive(Args)]
 pub(crate) struct ListArgs {
+    /// Only batches in this state
+    #[arg(long, value_parser = ["loading", "open", "completed", "canceled", "failed"])]
+    state: Option<String>,
+    /// Only batches that you call so
+    #[arg(long)]
+    label: Option<String>,
+    /// The newest first
+    #[arg(long)]
+    newest: bool,
+    /// At most so many
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
     #[command(flatten)]
     pub(super) server: ServerArgs,
 }
@@ -23,6 +35,15 @@ pub(crate) struct BatchArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct CancelArgs {
+    /// Only what waits; what runs goes on
+    #[arg(long)]
+    waiting: bool,
+    #[command(flatten)]
+    pub(super) batch: BatchArgs,
+}
+
+#[derive(Args)]
 pub(crate) struct GetArgs {
     /// The id of a batch or of a job
     id: String,
@@ -32,13 +53,23 @@ pub(crate) struct GetArgs {
 
 pub(super) async fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     let server = Server::find(&args.server)?;
-    let (mut after, mut batches) = (String::new(), Vec::new());
-    loop {
-        let mut page = server.get(&format!("/v1/batches{after}")).await?;
+    let filters = [("state", args.state.as_deref()), ("label", args.label.as_deref())];
+    let mut query: Vec<(&str, &str)> =
+        filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    query.push(("order", if args.newest { "newest" } else { "oldest" }));
+    let (mut after, mut batches) = (None::<String>, Vec::new());
+    let most = args.limit.unwrap_or(usize::MAX);
+    while batches.len() < most {
+        let place = after.iter().map(|after| ("after", after.as_str()));
+        let query: Vec<_> = query.iter().copied().chain(place).collect();
+        let mut page = server.get_with("/v1/batches", &query).await?;
         batches.extend(page["batches"].as_array_mut().map(std::mem::take).unwrap_or_default());
-        let Some(next) = page["next"].as_str() else { break };
-        after = format!("?after={next}");
+        after = page["next"].as_str().map(str::to_owned);
+        if after.is_none() {
+            break;
+        }
     }
+    batches.truncate(most);
     if args.server.json {
         print(&json!({ "batches": batches }))?;
         return Ok(ExitCode::SUCCESS);
@@ -74,6 +105,10 @@ pub(super) async fn get(args: &GetArgs) -> Result<ExitCode, Failure> {
         print(&format_args!("{found:#}"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn cancel(args: &CancelArgs) -> Result<ExitCode, Failure> {
+    control(&args.batch, if args.waiting { "cancel?scope=waiting" } else { "cancel" }).await
 }
 
 pub(super) async fn control(args: &BatchArgs, what: &str) -> Result<ExitCode, Failure> {

@@ -1,8 +1,11 @@
-//! What users do through a server: `retouch edit`, `submit`, `watch`, `fetch`, `ls`, `get`, and what stops or repeats work.
+//! What users do through a server: `retouch edit`, `submit`, `watch`, `fetch`, `ls`, `get`, what stops or repeats work, and
+//! what they ask about the server itself.
 
 mod batches;
 mod download;
 mod edit;
+mod fleet;
+mod lines;
 mod server;
 mod submit;
 mod watch;
@@ -12,8 +15,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use retouch_cli::failure::{Blame, Failure, chain};
 
-use self::batches::{BatchArgs, GetArgs, ListArgs};
+use self::batches::{BatchArgs, CancelArgs, GetArgs, ListArgs};
+use self::download::FetchArgs;
 use self::edit::EditArgs;
+use self::fleet::{LookArgs, Models, UsageArgs};
 use self::submit::SubmitArgs;
 use self::watch::WatchArgs;
 
@@ -35,20 +40,29 @@ pub(crate) enum Client {
     Submit(SubmitArgs),
     /// Watch a batch until it is over
     Watch(WatchArgs),
-    /// Download the results of a batch that are there
-    Fetch(WatchArgs),
-    /// List batches, the oldest first
+    /// Download the results of a batch that are there, as files or as one archive
+    Fetch(FetchArgs),
+    /// List batches, the oldest first unless told otherwise
     Ls(ListArgs),
     /// Show a batch or a job
     Get(GetArgs),
     /// Cancel what is not over of a batch
-    Cancel(BatchArgs),
+    Cancel(CancelArgs),
     /// Run the failed, canceled and expired jobs of a batch again
     Retry(BatchArgs),
     /// Stop dispatching a batch; what runs is finished
     Pause(BatchArgs),
     /// Go on with a paused batch
     Resume(BatchArgs),
+    /// The models that workers have
+    #[command(subcommand)]
+    Models(Models),
+    /// List the workers that are there; needs an admin key
+    Workers(LookArgs),
+    /// List what waits and runs, of all tenants together; needs an admin key
+    Queues(LookArgs),
+    /// What your jobs took, day by day
+    Usage(UsageArgs),
 }
 
 /// Runs a command and reports.
@@ -56,12 +70,14 @@ pub(crate) fn run(command: &Client) -> ExitCode {
     let json = match command {
         Client::Edit(args) => args.server.json,
         Client::Submit(args) => args.server.json,
-        Client::Watch(args) | Client::Fetch(args) => args.server.json,
+        Client::Watch(args) => args.server.json,
+        Client::Fetch(args) => args.server.json,
         Client::Ls(args) => args.server.json,
         Client::Get(args) => args.server.json,
-        Client::Cancel(args) | Client::Retry(args) | Client::Pause(args) | Client::Resume(args) => {
-            args.server.json
-        }
+        Client::Cancel(args) => args.batch.server.json,
+        Client::Retry(args) | Client::Pause(args) | Client::Resume(args) => args.server.json,
+        Client::Models(Models::Ls(args)) | Client::Workers(args) | Client::Queues(args) => args.server.json,
+        Client::Usage(args) => args.server.json,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime
@@ -78,9 +94,13 @@ async fn answer(command: &Client) -> Result<ExitCode, Failure> {
         Client::Fetch(args) => download::run(args).await,
         Client::Ls(args) => batches::list(args).await,
         Client::Get(args) => batches::get(args).await,
-        Client::Cancel(args) => batches::control(args, "cancel").await,
+        Client::Cancel(args) => batches::cancel(args).await,
         Client::Retry(args) => batches::control(args, "retry").await,
         Client::Pause(args) => batches::control(args, "pause").await,
         Client::Resume(args) => batches::control(args, "resume").await,
+        Client::Models(Models::Ls(args)) => fleet::models(args).await,
+        Client::Workers(args) => fleet::workers(args).await,
+        Client::Queues(args) => fleet::queues(args).await,
+        Client::Usage(args) => fleet::usage(args).await,
     }
 }

@@ -56,6 +56,11 @@ impl Server {
         json(self.ask(|| Ok(self.request(Method::GET, path))).await?).await
     }
 
+    /// The JSON that a path has for these parameters.
+    pub(super) async fn get_with(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+        json(self.ask(|| Ok(self.request(Method::GET, path).query(query))).await?).await
+    }
+
     /// The body that a path has, part by part.
     pub(super) async fn download(&self, path: &str) -> Result<Response, Failure> {
         self.ask(|| Ok(self.request(Method::GET, path))).await

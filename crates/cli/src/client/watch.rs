@@ -8,7 +8,8 @@ use clap::Args;
 use retouch_cli::failure::{Failure, print};
 use serde_json::{Value, json};
 
-use super::download::{Downloads, lines, name};
+use super::download::{Downloads, name};
+use super::lines::Lines;
 use super::server::{Server, ServerArgs};
 use super::{INTERRUPTED, SOME_FAILED, submit};
 
@@ -80,23 +81,36 @@ async fn follow(server: &Server, batch: &str, output: Option<&Path>, json: bool)
             downloads.take(server, batch).await?;
         }
         if now["state"] != "open" && now["state"] != "loading" {
+            // What a reader by cursor is not told yet.
+            if let Some(downloads) = downloads.as_mut().filter(|downloads| succeeded > downloads.jobs()) {
+                downloads.take_all(server, batch).await?;
+            }
             bar.finish_and_clear();
-            let errors = lines(server, &format!("/v1/batches/{batch}/errors.jsonl")).await?;
+            let errors = errors(server, batch, json).await?;
             if json {
                 let files: Vec<String> = downloads.iter().flat_map(Downloads::files).collect();
                 now["files"] = json!(files);
                 now["errors"] = json!(errors);
-            } else {
-                errors.iter().try_for_each(|job| {
-                    let error = &job["error"];
-                    let text = |value: &Value| value.as_str().unwrap_or("ended without a result").to_owned();
-                    print(&format_args!("{}: {} [{}]", name(job), text(&error["message"]), code(job)))
-                })?;
             }
             return Ok(now);
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The jobs that ended without a result; where text is wanted, they are told and not kept.
+async fn errors(server: &Server, batch: &str, json: bool) -> Result<Vec<Value>, Failure> {
+    let mut errors = Vec::new();
+    let mut lines = Lines::of(server, &format!("/v1/batches/{batch}/errors.jsonl")).await?;
+    while let Some(job) = lines.next().await? {
+        if json {
+            errors.push(job);
+        } else {
+            let message = job["error"]["message"].as_str().unwrap_or("ended without a result");
+            print(&format_args!("{}: {message} [{}]", name(&job), code(&job)))?;
+        }
+    }
+    Ok(errors)
 }
 
 /// Why a job has no result: its error's code, or its state.

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use retouch_api::{Api, KeySecret, Options};
 use retouch_bootstrap::Settings;
+use retouch_domain::Pool;
 use retouch_imaging::Limits;
+use retouch_ports::live::Limit;
 use tokio::net::TcpListener;
 
 use super::{connect, scheduler, shared_queue, until_told, wrong};
@@ -78,9 +80,18 @@ pub(super) fn options(settings: &Settings) -> Result<Options, Failure> {
             pixels: u64::from(api.image_megapixels.get()) * 1_000_000,
             ..Limits::default()
         },
+        pools: pools(settings)?,
         pool,
         model: (!api.model.is_empty()).then(|| api.model.clone()),
         most_waiting: api.most_waiting,
+        requests: (api.requests_per_second > 0)
+            .then(|| Limit { burst: api.burst.get(), per_second: f64::from(api.requests_per_second) }),
         dispatch: scheduler::dispatch(&settings.scheduler)?,
     })
+}
+
+/// The pools that anybody of this installation looks after.
+fn pools(settings: &Settings) -> Result<Vec<Pool>, Failure> {
+    let known = settings.scheduler.pools.iter().chain([&settings.api.pool, &settings.worker.pool]);
+    known.map(|pool| pool.parse().map_err(|error| wrong("[scheduler] pools", &error))).collect()
 }

@@ -44,6 +44,31 @@ fn a_folder_of_images_becomes_a_folder_of_results() {
     let fetched = retouch(&place, &["fetch", &batch, "-o", "results", "--json"]).ok().json();
     assert_eq!(fetched["files"], json!(["results/a.png", "results/ảnh đẹp.png"]));
     assert!(place.path("results/a.png").is_file());
+    let archive = retouch(&place, &["fetch", &batch, "--zip", "all.zip", "--json"]).ok().json();
+    assert_eq!(archive["files"], json!(["all.zip"]));
+    let archive = fs::read(place.path("all.zip")).expect("written");
+    let image = fs::read(place.path("results/a.png")).expect("fetched");
+    assert!(archive.starts_with(b"PK\x03\x04") && archive.windows(image.len()).any(|part| part == image));
+    let neither = retouch(&place, &["fetch", &batch]);
+    assert_eq!(neither.status, Some(2), "{}", neither.stderr);
+    let newest = retouch(&place, &["ls", "--newest", "--limit", "1", "--state", "completed", "--json"]).ok();
+    assert_eq!(newest.json()["batches"][0]["id"], batch.as_str());
+    assert_eq!(
+        retouch(&place, &["ls", "--label", "none of mine", "--json"]).ok().json()["batches"],
+        json!([])
+    );
+    let models = retouch(&place, &["models", "ls", "--json"]).ok().json();
+    assert!(
+        models["models"].as_array().is_some_and(|all| all
+            .iter()
+            .any(|model| { model["name"] == "ip2p-euler-a" && model["loaded"] == 1 })),
+        "{models}"
+    );
+    let workers = retouch(&place, &["workers"]).ok().stdout;
+    assert!(workers.contains("  gpu ") && workers.contains(" 1 loaded"), "{workers}");
+    let usage = retouch(&place, &["usage", "--json"]).ok().json();
+    assert_eq!(usage["days"][0]["images"], 2, "{usage}");
+    assert_eq!(retouch(&place, &["queues", "--json"]).ok().json(), json!({"queues": []}));
     assert_eq!(retouch(&place, &["get", &batch, "--json"]).ok().json()["counts"]["succeeded"], 2);
     let over = retouch(&place, &["cancel", &batch, "--json"]);
     assert_eq!((over.status, over.json()["error"]["code"].is_string()), (Some(2), true), "{}", over.stdout);
@@ -102,4 +127,14 @@ fn a_file_of_rows_is_submitted_checked_watched_and_stopped() {
     assert_eq!(stopped.status, Some(1), "{}", stopped.stderr);
     assert_eq!(stopped.json()["counts"]["canceled"], 3, "{}", stopped.stdout);
     assert_eq!(stopped.json()["errors"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn shells_learn_the_commands() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = retouch(&place, &["completions", shell]).ok().stdout;
+        assert!(script.contains("retouch") && script.contains("cancel"), "{shell}");
+    }
+    assert_eq!(retouch(&place, &["completions", "tcsh"]).status, Some(2));
 }

@@ -43,6 +43,17 @@ pub struct WorkerPresence {
     pub slots: u32,
     /// Whether it takes no new jobs.
     pub draining: bool,
+    /// The models that its jobs may name, in the order of their names.
+    pub models: Vec<WorkerModel>,
+}
+
+/// A model that a worker has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerModel {
+    /// Its name.
+    pub name: String,
+    /// It is on the device, so that jobs need not wait for it.
+    pub loaded: bool,
 }
 
 /// Whom an event is for.

@@ -54,6 +54,12 @@ pub trait Control: Send + Sync {
     /// `Conflict` if the batch is over.
     async fn cancel_batch(&self, tenant: TenantId, batch: BatchId) -> Result<u64>;
 
+    /// Cancels what waits of a batch, in several transactions; what runs goes on, and the batch is not called off.
+    ///
+    /// # Errors
+    /// `Conflict` if the batch is over.
+    async fn cancel_waiting_jobs(&self, tenant: TenantId, batch: BatchId) -> Result<()>;
+
     /// Gives a failed, canceled or expired job another run, without the deadline it missed; reopens its batch.
     ///
     /// # Errors

@@ -43,7 +43,8 @@ pub use dispatch::{Backlog, Dispatch, Dispatched};
 pub use keys::{KeyDigest, KeyRecord, Keys, NewKey};
 pub use liveness::{Liveness, Presence};
 pub use reading::{
-    AttemptRecord, BatchRecord, Cursor, EventRecord, EventScope, JobRecord, Page, Reading, RunRecord,
+    AttemptRecord, BatchFilter, BatchRecord, Cursor, EventRecord, EventScope, JobRecord, Page, Reading,
+    RunRecord, UsageDay,
 };
 pub use submission::{Idempotency, LoadPart, Loading, Opened, Submission, Submitted, Verdict, VerdictTotals};
 pub use upkeep::{BatchOver, Orphan, Upkeep};

@@ -158,6 +158,32 @@ pub struct Page<Id> {
     pub limit: u32,
 }
 
+/// Which of a tenant's batches, and in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BatchFilter<'a> {
+    /// Only those in this state.
+    pub state: Option<BatchState>,
+    /// Only those that are called so.
+    pub label: Option<&'a str>,
+    /// From the newest to the oldest, instead of from the oldest.
+    pub newest_first: bool,
+}
+
+/// What the runs of a tenant that ended on one day were and took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsageDay {
+    /// The day's beginning, in UTC.
+    pub day: Timestamp,
+    /// Runs.
+    pub runs: u64,
+    /// Those that ended with a result: as many jobs as succeeded.
+    pub succeeded: u64,
+    /// The files that these list in their results.
+    pub files: u64,
+    /// What all runs cost together.
+    pub cost: Cost,
+}
+
 /// For whoever looks. `None`, or an empty list, if the tenant has no such batch or job.
 #[async_trait]
 pub trait Reading: Send + Sync {
@@ -167,8 +193,13 @@ pub trait Reading: Send + Sync {
     /// A batch.
     async fn batch(&self, tenant: TenantId, batch: BatchId) -> Result<Option<BatchRecord>>;
 
-    /// A tenant's batches, the oldest first.
-    async fn batches(&self, tenant: TenantId, page: Page<BatchId>) -> Result<Vec<BatchRecord>>;
+    /// A tenant's batches.
+    async fn batches(
+        &self,
+        tenant: TenantId,
+        filter: BatchFilter<'_>,
+        page: Page<BatchId>,
+    ) -> Result<Vec<BatchRecord>>;
 
     /// A job.
     async fn job(&self, tenant: TenantId, job: JobId) -> Result<Option<JobRecord>>;
@@ -182,6 +213,17 @@ pub trait Reading: Send + Sync {
         page: Page<JobId>,
     ) -> Result<Vec<JobRecord>>;
 
+    /// A batch's jobs that are over in one of these states, each with the entry of the log that says so, in the order of the
+    /// log after a place. Like [`Self::events`] it leaves out what a late commit could still overtake.
+    async fn endings(
+        &self,
+        tenant: TenantId,
+        batch: BatchId,
+        states: &[JobState],
+        after: Cursor,
+        limit: u32,
+    ) -> Result<Vec<(Cursor, JobRecord)>>;
+
     /// A job's ended runs, the oldest first.
     async fn attempts(&self, tenant: TenantId, job: JobId) -> Result<Vec<AttemptRecord>>;
 
@@ -190,4 +232,8 @@ pub trait Reading: Send + Sync {
 
     /// A job's log.
     async fn job_events(&self, tenant: TenantId, job: JobId) -> Result<Vec<EventRecord>>;
+
+    /// What the runs that ended from `from` on and before `to` were and took, for each day that has some, of the batches
+    /// that are kept.
+    async fn usage(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<UsageDay>>;
 }

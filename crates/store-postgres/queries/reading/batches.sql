@@ -1,4 +1,4 @@
--- $1 tenant, $2 after, $3 most rows
+-- $1 tenant, $2 after, $3 most rows, $4 state (or null), $5 label (or null)
 select
     b.*,
     coalesce(d.total, 0) as d_total, coalesce(d.succeeded, 0) as d_succeeded, coalesce(d.failed, 0) as d_failed,
@@ -11,6 +11,7 @@ left join lateral (
     from batch_deltas
     where batch = b.id
 ) as d on true
-where b.tenant = $1 and b.id > $2
+where b.tenant = $1 and b.id > $2 and b.state = coalesce($4, b.state)
+    and ($5::text is null or b.label = $5)
 order by b.id
 limit $3

@@ -110,6 +110,30 @@ pub async fn a_batch_is_canceled(store: Store) {
     desk.assert_sound().await;
 }
 
+/// What waits is canceled, what runs ends by itself, and the batch is not called off.
+pub async fn what_waits_of_a_batch_is_canceled(store: Store) {
+    let desk = Desk::new(store);
+    let (batch, jobs) = desk.submit(4).await;
+    let tickets = desk.dispatch().await;
+    let run = desk.claim_as(&desk.terms(), &tickets[..1]).await.remove(0);
+    let foreign = Desk::new(desk.store.clone()).tenant;
+    let refused = desk.store.cancel_waiting_jobs(foreign, batch).await.unwrap_err();
+    assert_eq!(refused.kind(), PortErrorKind::NotFound, "{refused}");
+    desk.store.cancel_waiting_jobs(desk.tenant, batch).await.unwrap();
+    for job in jobs.iter().filter(|job| **job != run.fence.job) {
+        assert_eq!(desk.state(*job).await, JobState::Canceled);
+    }
+    let record = desk.store.batch(desk.tenant, batch).await.unwrap().unwrap();
+    assert!(record.state == BatchState::Open && !record.cancel_requested, "{record:?}");
+    desk.commit(&[run.fence]).await;
+    desk.store.fold(10).await.unwrap();
+    let record = desk.store.batch(desk.tenant, batch).await.unwrap().unwrap();
+    assert_eq!((record.counts.succeeded, record.counts.canceled, record.counts.live()), (1, 3, 0));
+    let error = desk.store.cancel_waiting_jobs(desk.tenant, batch).await.unwrap_err();
+    assert_eq!(error.kind(), PortErrorKind::Conflict, "{error}");
+    desk.assert_sound().await;
+}
+
 /// A retry is a new epoch with a clean account; success is final.
 pub async fn a_job_is_retried(store: Store) {
     let desk = Desk::new(store);

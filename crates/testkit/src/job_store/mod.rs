@@ -63,7 +63,7 @@ macro_rules! job_store_suite {
                 a_null_is_a_result;
             control:
                 a_waiting_job_is_canceled_at_once, a_running_job_is_canceled_by_its_worker, a_commit_wins_over_a_cancel,
-                cancel_and_commit_race, a_batch_is_canceled, a_job_is_retried, a_batch_is_retried, a_paused_batch_waits,
+                cancel_and_commit_race, a_batch_is_canceled, what_waits_of_a_batch_is_canceled, a_job_is_retried, a_batch_is_retried, a_paused_batch_waits,
                 a_paused_batch_is_handed_over, a_batch_moves_between_bands,
                 a_batch_that_is_not_open_to_it_is_not_retried, a_claim_races_with_pause_and_cancel;
             dependencies:
@@ -75,7 +75,8 @@ macro_rules! job_store_suite {
                 due_jobs_are_released, leases_are_reaped, deadlines_expire, a_batch_completes_once, folding_at_once_counts_once,
                 orphans_are_listed_until_swept, an_ended_batch_is_deleted, a_deletion_and_a_retry_race, answers_are_forgotten;
             reading:
-                pages_follow_each_other, the_log_is_read_by_cursor, a_late_commit_is_not_skipped;
+                pages_follow_each_other, batches_are_found_by_state_and_label, the_log_is_read_by_cursor,
+                a_late_commit_is_not_skipped, ended_jobs_are_read_by_cursor, the_usage_adds_up;
             keys:
                 a_key_is_found_while_it_is_in_force, keys_are_their_tenants, a_key_is_stored_once;
             faults:

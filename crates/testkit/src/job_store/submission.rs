@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retouch_domain::{Band, BatchState, Counts, Dependency, InvalidJob, JobState, NewJob, Timestamp};
-use retouch_ports::store::{Idempotency, LoadPart, Opened, Page, Submitted, Verdict, VerdictTotals};
+use retouch_ports::store::{
+    BatchFilter, Idempotency, LoadPart, Opened, Page, Submitted, Verdict, VerdictTotals,
+};
 use retouch_ports::{JobStore, PortErrorKind};
 use serde_json::json;
 
@@ -225,7 +227,7 @@ pub async fn tenants_see_only_their_own(store: Store) {
     let (batch, jobs) = desk.submit(1).await;
     let page = || Page { after: None, limit: 10 };
     assert_eq!(store.batch(other.tenant, batch).await.unwrap(), None);
-    assert_eq!(store.batches(other.tenant, page()).await.unwrap(), []);
+    assert_eq!(store.batches(other.tenant, BatchFilter::default(), page()).await.unwrap(), []);
     assert_eq!(store.job(other.tenant, jobs[0]).await.unwrap(), None);
     assert_eq!(store.jobs(other.tenant, batch, None, Page { after: None, limit: 10 }).await.unwrap(), []);
     assert_eq!(store.attempts(other.tenant, jobs[0]).await.unwrap(), []);

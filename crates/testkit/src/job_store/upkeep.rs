@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retouch_domain::{Band, BatchState, JobState, Loss, Timestamp};
-use retouch_ports::store::{Cursor, EventScope, Fence, Idempotency, Page};
+use retouch_ports::store::{BatchFilter, Cursor, EventScope, Fence, Idempotency, Page};
 use retouch_ports::{JobStore, PortErrorKind};
 
 use super::desk::{Desk, HOUR};
@@ -157,7 +157,7 @@ pub async fn an_ended_batch_is_deleted(store: Store) {
     let events = desk.store.events(EventScope::All, Cursor::default(), 100).await.unwrap();
     assert!(events.iter().all(|event| event.batch == open), "{events:?}");
     let page = Page { after: None, limit: 10 };
-    assert_eq!(desk.store.batches(desk.tenant, page).await.unwrap().len(), 1);
+    assert_eq!(desk.store.batches(desk.tenant, BatchFilter::default(), page).await.unwrap().len(), 1);
     assert_eq!(desk.assert_sound().await, 1);
 }
 

@@ -4,9 +4,11 @@ pub(crate) mod batches;
 pub(crate) mod docs;
 mod edits;
 pub(crate) mod files;
+mod fleet;
 pub(crate) mod jobs;
 mod keys;
 mod operations;
+mod usage;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -21,4 +23,6 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(edits::router())
         .merge(batches::router())
         .merge(jobs::router())
+        .merge(fleet::router())
+        .merge(usage::router())
 }

@@ -1,7 +1,6 @@
 //! What a submission would take.
 
 use retouch_domain::{BatchId, TenantId};
-use retouch_ports::blob::bytes_stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,7 +9,7 @@ use super::lines::Lines;
 use super::load::RefusedRow;
 use super::row::{self, Read, job_id};
 use crate::app::App;
-use crate::problem::{Answer, Problem};
+use crate::problem::Answer;
 use crate::routes::batches::Rows;
 
 /// How many refused rows an answer names.
@@ -31,13 +30,7 @@ pub(crate) struct Estimate {
 
 /// Reads every row as a submission would, and stores nothing.
 pub(crate) async fn of(app: &App, tenant: TenantId, rows: Rows, defaults: &Row) -> Answer<Estimate> {
-    let body = match rows {
-        Rows::Inline(lines) => bytes_stream(lines),
-        Rows::Blob(key) => {
-            let key = key.parse().map_err(|_| Problem::not_found("file"))?;
-            app.blobs.get(&key, None).await?.ok_or_else(|| Problem::not_found("file"))?.body
-        }
-    };
+    let body = rows.lines(app).await?;
     let batch = BatchId::new(app.ids.uuid());
     let (mut lines, mut estimate) = (Lines::new(body, 0), Estimate::default());
     while let Some(line) = lines.next().await? {

@@ -18,7 +18,7 @@ pub(crate) struct Once {
     pub(crate) fingerprint: String,
 }
 
-/// Reads the header `Idempotency-Key` of a request with this body; `None` without one.
+/// Reads the header `Idempotency-Key` of a request with this body, or what stands for it; `None` without one.
 pub(crate) fn read(headers: &HeaderMap, route: &str, body: &[u8]) -> Answer<Option<Once>> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=MAX_KEY_BYTES).contains(&key.len()));

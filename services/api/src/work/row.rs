@@ -31,6 +31,12 @@ pub(crate) fn job_id(batch: BatchId, row: u64) -> JobId {
     JobId::new(Builder::from_unix_timestamp_millis(millis as u64, &bytes).into_uuid())
 }
 
+/// The number of the row, from 0, that a batch's job came of; `None` if it came of none.
+pub(crate) fn row_of(batch: BatchId, job: JobId) -> Option<u64> {
+    let row = (job.uuid().as_u128() & ((1 << 42) - 1)) as u64;
+    (job_id(batch, row) == job).then_some(row)
+}
+
 /// What a line says.
 pub(crate) enum Read {
     /// Nothing: it is blank, and counts for nothing.
@@ -86,5 +92,10 @@ mod tests {
         assert_eq!(job_id(batch(1), 7).uuid(), ids[7]);
         assert_ne!(job_id(batch(2), 7).uuid(), ids[7]);
         assert!(job_id(batch(1), u64::from(u32::MAX)) < job_id(batch(1), 1 << 33));
+        for row in [0, 7, u64::from(u32::MAX) + 1, (1 << 42) - 1] {
+            assert_eq!(row_of(batch(1), job_id(batch(1), row)), Some(row));
+            assert_eq!(row_of(batch(2), job_id(batch(1), row)), None);
+        }
+        assert_eq!(row_of(batch(1), JobId::new(Uuid::from_u128(7))), None);
     }
 }

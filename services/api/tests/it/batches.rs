@@ -15,16 +15,16 @@ use crate::edits::edit;
 use crate::files::png;
 use crate::{Answered, Server, Tenant, options};
 
-async fn submit(api: &Server, tenant: &Tenant, body: Value) -> Answered {
+pub async fn submit(api: &Server, tenant: &Tenant, body: Value) -> Answered {
     api.post("/v1/batches", &tenant.write, body).await
 }
 
-fn id_of(answered: &Answered) -> String {
+pub fn id_of(answered: &Answered) -> String {
     assert_eq!(answered.status, StatusCode::ACCEPTED, "{:?}", answered.body);
     answered.json()["id"].as_str().unwrap().to_owned()
 }
 
-fn lines(answered: &Answered) -> Vec<Value> {
+pub fn lines(answered: &Answered) -> Vec<Value> {
     assert_eq!(answered.header(header::CONTENT_TYPE), "application/jsonl");
     let text = std::str::from_utf8(&answered.body).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -2,12 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod batches;
+mod bulk;
 mod door;
 mod edits;
 mod files;
+mod fleet;
 mod hands;
 mod keys;
 mod operations;
+mod reading;
 
 use std::sync::Arc;
 
@@ -19,7 +22,7 @@ use retouch_bootstrap::backends::Process;
 use retouch_bootstrap::{Settings, backends, stores};
 use retouch_domain::{KeyId, Scope, TenantId};
 use retouch_ports::store::NewKey;
-use retouch_ports::{BlobStore, Clock, Ids, JobStore, SystemClock, SystemIds};
+use retouch_ports::{BlobStore, Clock, Ids, JobStore, Live, SystemClock, SystemIds};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +36,7 @@ struct Server {
     router: Router,
     store: Arc<dyn JobStore>,
     blobs: Arc<dyn BlobStore>,
+    live: Arc<dyn Live>,
     secret: KeySecret,
     stop: CancellationToken,
     _folder: TempDir,
@@ -98,12 +102,12 @@ impl Server {
         let process = Process { clock, ids: Arc::new(SystemIds), variable: &variable };
         stores::migrate(&settings.store).await.unwrap();
         let ports = backends::connect(&settings, &process).await.unwrap();
-        let (store, blobs) = (ports.store.clone(), ports.blobs.clone());
+        let (store, blobs, live) = (ports.store.clone(), ports.blobs.clone(), ports.live.clone());
         let secret = KeySecret::new("a secret of a test, 32 bytes at least").unwrap();
         let stop = CancellationToken::new();
         let api = retouch_api::Api::new(ports, secret.clone(), options, stop.clone());
         let router = api.router();
-        Self { api, router, store, blobs, secret, stop, _folder: folder }
+        Self { api, router, store, blobs, live, secret, stop, _folder: folder }
     }
 
     fn hands(&self) -> Hands {
@@ -153,6 +157,14 @@ impl Server {
             None => Body::empty(),
         };
         self.send(request.body(body).unwrap()).await
+    }
+
+    /// Whether the body of an answer ends before its end.
+    async fn broken_off(&self, path: &str, key: &str) -> bool {
+        let request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {key}"));
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        retouch_testkit::case::soon(axum::body::to_bytes(response.into_body(), usize::MAX)).await.is_err()
     }
 
     async fn get(&self, path: &str, key: &str) -> Answered {

@@ -120,6 +120,7 @@ impl Device {
 
     /// Serves until there is nobody left to serve; whether the device broke.
     fn work(&mut self) -> bool {
+        self.publish();
         while self.receive() {
             self.leave();
             self.admit();
@@ -342,9 +343,10 @@ impl Device {
 
     fn publish(&self) {
         let (all, waiting) = (self.orders.len(), self.orders.values().filter(|order| order.waits()).count());
-        let models = self.models.names();
+        let (models, known) = (self.models.names(), self.models.known());
         self.health.update(|figures| {
-            (figures.models, figures.waiting, figures.resident) = (models, waiting, all - waiting);
+            (figures.models, figures.known) = (models, known);
+            (figures.waiting, figures.resident) = (waiting, all - waiting);
         });
     }
 

@@ -21,6 +21,8 @@ pub enum Activity {
 pub struct Figures {
     /// The models that are loaded, by name.
     pub models: Vec<String>,
+    /// The models that orders may name.
+    pub known: Vec<String>,
     /// Orders that wait for admission.
     pub waiting: usize,
     /// Orders on the device.

@@ -31,15 +31,22 @@ pub(super) struct Models {
     budget: u64,
     held: BTreeMap<String, Held>,
     uses: u64,
+    /// The names of the models that there were when one was looked for last.
+    known: Vec<String>,
 }
 
 impl Models {
     pub(super) fn new(source: Box<dyn EngineSource>, budget: u64) -> Self {
-        Self { source, budget, held: BTreeMap::new(), uses: 0 }
+        let known = source.names();
+        Self { source, budget, held: BTreeMap::new(), uses: 0, known }
     }
 
     pub(super) fn names(&self) -> Vec<String> {
         self.held.keys().cloned().collect()
+    }
+
+    pub(super) fn known(&self) -> Vec<String> {
+        self.known.clone()
     }
 
     pub(super) fn has(&self, model: &str) -> bool {
@@ -67,6 +74,7 @@ impl Models {
             held.used = self.uses;
             return Loading::Ready(Duration::ZERO);
         }
+        self.known = self.source.names();
         let bytes = match self.source.bytes(model) {
             Ok(bytes) => bytes,
             Err(error) => return Loading::Failed(error),

@@ -16,6 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use retouch_domain::Cost;
 use retouch_ports::files::run_folder;
 use retouch_ports::jobs::edit::{self, Edit, Edited, EditedFile, Timings};
+use retouch_ports::live::WorkerModel;
 use retouch_ports::step_engine::{AdmittedRow, Gang, GangControl, Output, RowRequest};
 use retouch_ports::store::Claimed;
 use retouch_ports::{BlobStore, Fetch};
@@ -245,6 +246,12 @@ impl Executor for Editor {
                 Outcome::Failed { loss, error, cost: spent.cost() }
             }
         }
+    }
+
+    fn models(&self) -> Vec<WorkerModel> {
+        let figures = self.batcher.health().figures();
+        let model = |name: String| WorkerModel { loaded: figures.models.contains(&name), name };
+        figures.known.into_iter().map(model).collect()
     }
 
     async fn broken(&self) {

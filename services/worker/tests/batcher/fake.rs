@@ -86,6 +86,10 @@ impl World {
 }
 
 impl EngineSource for World {
+    fn names(&self) -> Vec<String> {
+        vec!["large".to_owned(), "small".to_owned()]
+    }
+
     fn bytes(&self, model: &str) -> Result<u64, EngineError> {
         match model {
             "absent" => Err(error(EngineErrorKind::Invalid, "model_unknown", Vec::new())),

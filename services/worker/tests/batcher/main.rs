@@ -270,6 +270,7 @@ fn models_come_on_demand_and_the_least_recently_used_goes() {
     assert_eq!((facts.hash.as_str(), load), ("hash of c", Duration::from_secs(3)));
     assert_eq!(failure(run("absent")), (EngineErrorKind::Invalid, "model_unknown"));
     assert_eq!(batcher.health().figures().models, ["a", "c"]);
+    assert_eq!(batcher.health().figures().known, ["large", "small"]);
     run("b");
     assert_eq!(*world.loads.lock().unwrap(), ["a", "b", "c", "b"]);
 }

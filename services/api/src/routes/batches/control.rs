@@ -30,12 +30,33 @@ fn refused(error: PortError, state: BatchState) -> Problem {
     Problem::conflict("batch_state", format!("the batch is {}: {error}", state.code()))
 }
 
-/// Cancel what is not over of a batch.
+/// What is canceled of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CancelScope {
+    /// Everything that is not over.
+    #[default]
+    All,
+    /// What waits; what runs goes on.
+    Waiting,
+}
+
+/// How a batch is canceled.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CancelQuery {
+    /// What is canceled; all if absent.
+    #[serde(default)]
+    scope: CancelScope,
+}
+
+/// Cancel what is not over of a batch, or with `scope=waiting` only what does not run.
 ///
 /// What waits at once, what runs within a step. A batch that is called off stays so.
 #[utoipa::path(
     post, path = "/v1/batches/{batch}/cancel", tag = "batches", security(("key" = ["write"])),
-    params(("batch" = String, Path, description = "The id of the batch")),
+    params(("batch" = String, Path, description = "The id of the batch"), CancelQuery),
     responses(
         (status = ACCEPTED, body = BatchObject),
         (status = CONFLICT, body = Problem, description = "It is over"), (status = "4XX", body = Problem)
@@ -45,10 +66,14 @@ pub(super) async fn cancel_batch(
     Writer(tenant): Writer,
     State(app): State<App>,
     Path(batch): Path<BatchId>,
+    Query(query): Query<CancelQuery>,
 ) -> Answer<(StatusCode, axum::Json<BatchObject>)> {
     let record = find(&app, tenant, batch).await?;
     if record.state != BatchState::Canceled {
-        let canceled = app.store.cancel_batch(tenant, batch).await;
+        let canceled = match query.scope {
+            CancelScope::All => app.store.cancel_batch(tenant, batch).await.map(drop),
+            CancelScope::Waiting => app.store.cancel_waiting_jobs(tenant, batch).await,
+        };
         canceled.map_err(|error| refused(error, record.state))?;
     }
     Ok((StatusCode::ACCEPTED, afterwards(&app, tenant, batch).await?))

@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use retouch_domain::{BatchId, BatchState, JobState};
 use retouch_ports::live::Topic;
+use retouch_ports::store::{BatchFilter, BatchRecord};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -12,34 +13,73 @@ use super::find;
 use crate::app::App;
 use crate::door::Reader;
 use crate::extract::{Path, Query};
-use crate::list::{self, Part};
+use crate::list;
 use crate::objects::{BatchObject, JobObject};
 use crate::problem::{Answer, Problem};
 use crate::routes::jobs::Wait;
 use crate::watch;
 
+/// In which order batches are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Order {
+    /// From the oldest on.
+    #[default]
+    Oldest,
+    /// From the newest back.
+    Newest,
+}
+
+/// Which batches, and in which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct BatchesQuery {
+    /// What the answer before called `next`; the first part if absent.
+    after: Option<String>,
+    /// The most batches; 50 if absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// Only batches in this state: `loading`, `open`, `completed`, `canceled` or `failed`.
+    state: Option<String>,
+    /// Only batches that you call so.
+    label: Option<String>,
+    /// Which come first; the oldest if absent.
+    #[serde(default)]
+    order: Order,
+}
+
 /// A part of the list of batches.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BatchList {
-    /// The batches, the oldest first.
+    /// The batches.
     batches: Vec<BatchObject>,
     /// What `after` says for the next part; absent with the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-/// List the batches, the oldest first.
+/// List the batches, all or those in one state or of one label.
 #[utoipa::path(
-    get, path = "/v1/batches", tag = "batches", security(("key" = ["read"])), params(Part),
+    get, path = "/v1/batches", tag = "batches", security(("key" = ["read"])), params(BatchesQuery),
     responses((status = OK, body = BatchList), (status = "4XX", body = Problem))
 )]
 pub(super) async fn list_batches(
     Reader(tenant): Reader,
     State(app): State<App>,
-    Query(part): Query<Part>,
+    Query(query): Query<BatchesQuery>,
 ) -> Answer<axum::Json<BatchList>> {
-    let page = part.page()?;
-    let batches = app.store.batches(tenant, page).await?;
+    let page = list::page(query.after.as_deref(), query.limit)?;
+    let state = query.state.as_deref().map(|code| {
+        let message = format!("use one of {}", BatchState::ALL.map(BatchState::code).join(", "));
+        BatchState::from_code(code).ok_or_else(|| Problem::invalid_part("state", "not_a_state", message))
+    });
+    let filter = BatchFilter {
+        state: state.transpose()?,
+        label: query.label.as_deref(),
+        newest_first: query.order == Order::Newest,
+    };
+    let batches = app.store.batches(tenant, filter, page).await?;
     let next = list::next(batches.len(), page.limit, batches.last().map(|batch| batch.id));
     Ok(axum::Json(BatchList { batches: batches.into_iter().map(BatchObject::from).collect(), next }))
 }
@@ -64,7 +104,7 @@ pub(super) async fn get_batch(
 ) -> Answer<Response> {
     let seen = &app;
     let read = move || find(seen, tenant, batch);
-    let wanted = |record: &retouch_ports::store::BatchRecord| {
+    let wanted = |record: &BatchRecord| {
         let over = !matches!(record.state, BatchState::Loading | BatchState::Open);
         over || watch::is_news(&BatchObject::from(record.clone()), &headers)
     };

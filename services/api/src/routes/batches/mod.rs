@@ -1,5 +1,6 @@
 //! Batches.
 
+mod archive;
 mod control;
 mod create;
 mod delete;
@@ -27,6 +28,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(verdicts::get_verdicts))
         .routes(routes!(jsonl::get_results))
         .routes(routes!(jsonl::get_errors))
+        .routes(routes!(archive::get_archive))
         .routes(routes!(events::get_batch_events))
         .routes(routes!(control::cancel_batch))
         .routes(routes!(control::retry_batch))

@@ -6,11 +6,11 @@ use axum::response::Response;
 use retouch_imaging::Format;
 use retouch_ports::BlobKey;
 
-use super::{FileObject, JSONL, key_of};
+use super::{FileObject, key_of};
 use crate::app::App;
 use crate::content::{self, Described};
 use crate::door::Reader;
-use crate::extract::Path;
+use crate::extract::{JSONL, Path};
 use crate::problem::{Answer, Problem};
 
 /// Enough of a file to tell its format.

@@ -2,7 +2,6 @@
 //! kept once; the tenant is part of its key, so that nobody else's file can be named.
 
 mod get;
-mod spool;
 mod upload;
 
 use retouch_domain::TenantId;
@@ -19,9 +18,6 @@ use crate::problem::{Answer, Problem};
 pub(crate) fn router() -> OpenApiRouter<App> {
     upload::router().routes(routes!(get::get_file)).routes(routes!(get::get_file_content))
 }
-
-/// The media type of a list of jobs, one JSON object a line.
-const JSONL: &str = "application/jsonl";
 
 /// A file as it stands.
 #[derive(Debug, Serialize, ToSchema)]

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use retouch_domain::TenantId;
 use retouch_imaging::{Format, ImageError};
 use retouch_ports::PortErrorKind;
@@ -10,11 +10,12 @@ use retouch_ports::blob::PutOptions;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::spool::Spool;
-use super::{FileObject, JSONL, key_of};
+use super::{FileObject, key_of};
 use crate::app::App;
 use crate::door::Writer;
+use crate::extract::{JSONL, says_jsonl};
 use crate::problem::{Answer, Problem};
+use crate::spool::{Most, Spool};
 
 /// The limit is by kind of file, so it is kept while the body comes.
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -38,7 +39,11 @@ async fn upload_file(
     headers: HeaderMap,
     body: Body,
 ) -> Answer<(StatusCode, axum::Json<FileObject>)> {
-    let mut spool = Spool::take(body, &app.options).await?;
+    let options = &app.options;
+    let bytes = |head: &[u8]| {
+        if Format::sniff(head).is_ok() { options.image.bytes as u64 } else { options.file_bytes }
+    };
+    let mut spool = Spool::take(body, Most { bytes, lines: None }).await?;
     let mut file = FileObject {
         id: spool.hash.to_string(),
         bytes: spool.size,
@@ -53,12 +58,6 @@ async fn upload_file(
     }
     let status = keep(&app, tenant, spool, &file).await?;
     Ok((status, axum::Json(file)))
-}
-
-fn says_jsonl(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    [JSONL, "application/x-ndjson"].iter().any(|known| kind.eq_ignore_ascii_case(known))
 }
 
 /// Reads the header, away from the threads that serve.
