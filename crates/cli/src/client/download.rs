@@ -56,9 +56,8 @@ impl Downloads {
         for job in lines(server, &format!("/v1/batches/{batch}/results.jsonl")).await? {
             let id = job["id"].as_str().unwrap_or_default();
             if !self.done.contains(id) {
-                let images = job["images"].as_array().map(Vec::as_slice).unwrap_or_default();
-                for (index, image) in images.iter().enumerate() {
-                    self.fetch(server, &file_name(&job, image, index, images.len()), image).await?;
+                for (name, file) in files_of(&job) {
+                    self.fetch(server, &name, file).await?;
                 }
                 self.done.insert(id.to_owned());
             }
@@ -66,7 +65,7 @@ impl Downloads {
         Ok(())
     }
 
-    async fn fetch(&mut self, server: &Server, wanted: &str, image: &Value) -> Result<(), Failure> {
+    async fn fetch(&mut self, server: &Server, wanted: &str, file: &Value) -> Result<(), Failure> {
         let mut name = wanted.to_owned();
         let mut number = 2;
         while self.written.contains(&name) {
@@ -75,20 +74,32 @@ impl Downloads {
             number += 1;
         }
         let path = self.folder.join(&name);
-        if std::fs::metadata(&path).ok().map(|metadata| metadata.len()) != image["bytes"].as_u64() {
+        if std::fs::metadata(&path).ok().map(|metadata| metadata.len()) != file["bytes"].as_u64() {
             let part = self.folder.join(format!(".{name}.part"));
-            let mut body = server.download(image["url"].as_str().unwrap_or_default()).await?;
+            let mut body = server.download(file["url"].as_str().unwrap_or_default()).await?;
             let failed = |error| Failure::file("write", &part, &error);
-            let mut file = tokio::fs::File::create(&part).await.map_err(failed)?;
+            let mut written = tokio::fs::File::create(&part).await.map_err(failed)?;
             while let Some(bytes) = body.chunk().await.map_err(|error| broken(&error))? {
-                file.write_all(&bytes).await.map_err(failed)?;
+                written.write_all(&bytes).await.map_err(failed)?;
             }
-            file.sync_all().await.map_err(failed)?;
+            written.sync_all().await.map_err(failed)?;
             tokio::fs::rename(&part, &path).await.map_err(failed)?;
         }
         self.written.insert(name);
         Ok(())
     }
+}
+
+/// The files of a job under their names: images, or a shard.
+fn files_of(job: &Value) -> Vec<(String, &Value)> {
+    let images = job["images"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let named = |(index, image)| (file_name(job, image, index, images.len()), image);
+    let mut files: Vec<(String, &Value)> = images.iter().enumerate().map(named).collect();
+    if let Some(name) = job["shard"]["name"].as_str() {
+        let inside = !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
+        files.push((if inside { name } else { "shard.tar" }.to_owned(), &job["shard"]));
+    }
+    files
 }
 
 /// What a result is called: as its input was, or as its job is. Names come from the server: none leads out of the folder.

@@ -1,6 +1,7 @@
-//! What users do through a server: `retouch edit`, `submit`, `watch`, `fetch`, `ls`, `get`, and what stops or repeats work.
+//! What users do through a server: `retouch edit`, `submit`, `dataset`, `watch`, `fetch`, `ls`, `get`, and what stops or repeats work.
 
 mod batches;
+mod dataset;
 mod download;
 mod edit;
 mod server;
@@ -13,6 +14,7 @@ use clap::Subcommand;
 use retouch_cli::failure::{Blame, Failure, chain};
 
 use self::batches::{BatchArgs, GetArgs, ListArgs};
+use self::dataset::DatasetArgs;
 use self::edit::EditArgs;
 use self::submit::SubmitArgs;
 use self::watch::WatchArgs;
@@ -33,6 +35,10 @@ pub(crate) enum Client {
     ///
     /// Exit status: as `retouch edit`.
     Submit(SubmitArgs),
+    /// Generate a dataset: pairs of rendered scenes with instructions and exact ground truth, as WebDataset shards
+    ///
+    /// Exit status: as `retouch edit`.
+    Dataset(DatasetArgs),
     /// Watch a batch until it is over
     Watch(WatchArgs),
     /// Download the results of a batch that are there
@@ -56,6 +62,7 @@ pub(crate) fn run(command: &Client) -> ExitCode {
     let json = match command {
         Client::Edit(args) => args.server.json,
         Client::Submit(args) => args.server.json,
+        Client::Dataset(args) => args.server.json,
         Client::Watch(args) | Client::Fetch(args) => args.server.json,
         Client::Ls(args) => args.server.json,
         Client::Get(args) => args.server.json,
@@ -74,6 +81,7 @@ async fn answer(command: &Client) -> Result<ExitCode, Failure> {
     match command {
         Client::Edit(args) => edit::run(args).await,
         Client::Submit(args) => submit::run(args).await,
+        Client::Dataset(args) => dataset::run(args).await,
         Client::Watch(args) => watch::run(args).await,
         Client::Fetch(args) => download::run(args).await,
         Client::Ls(args) => batches::list(args).await,

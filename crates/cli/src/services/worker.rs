@@ -11,6 +11,7 @@ use retouch_bootstrap::Settings;
 use retouch_bootstrap::settings::FetchSettings;
 use retouch_domain::Pool;
 use retouch_fetch::{Client, Policy};
+use retouch_ports::jobs::pairs;
 use retouch_ports::{Fetch, Ports};
 use retouch_worker::pairs::PairMaker;
 use retouch_worker::{Executor, Options, worker};
@@ -19,9 +20,6 @@ use tokio_util::sync::CancellationToken;
 use super::{connect, shared_queue, until_told, wrong};
 use crate::failure::{Blame, Failure, chain};
 use crate::settings::SettingsArgs;
-
-/// The pool of the kinds that need no model: `render` and `pack`.
-pub const CPU_POOL: &str = "cpu";
 
 /// Makes what runs edits. Only `retouch-engine` has one.
 pub type MakeEditor = fn(&Settings, &Ports) -> Result<Arc<dyn Executor>, Failure>;
@@ -76,7 +74,7 @@ impl WorkerArgs {
     pub fn edits(&self) -> Result<bool, Failure> {
         let mut settings = self.settings.load()?;
         self.apply(&mut settings);
-        Ok(settings.worker.pool != CPU_POOL)
+        Ok(settings.worker.pool != pairs::POOL)
     }
 
     /// Whether errors are told as JSON.
@@ -91,11 +89,11 @@ pub fn run(args: &WorkerArgs, editor: Option<MakeEditor>) -> ExitCode {
         args.apply(&mut settings);
         shared_queue(&settings, "worker")?;
         let pool = pool(&settings)?;
-        if settings.worker.pool != CPU_POOL {
+        if settings.worker.pool != pairs::POOL {
             models(&settings)?;
         }
         let ports = connect(&settings).await?;
-        let executor = if settings.worker.pool == CPU_POOL {
+        let executor = if settings.worker.pool == pairs::POOL {
             renderer(&ports)
         } else {
             editor.ok_or_else(without_engine)?(&settings, &ports)?

@@ -1,6 +1,7 @@
 //! The routes.
 
 pub(crate) mod batches;
+mod datasets;
 pub(crate) mod docs;
 mod edits;
 pub(crate) mod files;
@@ -19,6 +20,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(keys::router())
         .merge(files::router())
         .merge(edits::router())
+        .merge(datasets::router())
         .merge(batches::router())
         .merge(jobs::router())
 }

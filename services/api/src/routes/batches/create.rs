@@ -111,7 +111,12 @@ fn check(request: &BatchRequest) -> Answer<()> {
     if request.expand.is_some() && request.lists.is_none() {
         return Err(Problem::invalid_part("expand", "not_here", "`expand` goes with `lists`"));
     }
-    if Value::Object(request.metadata.clone()).to_string().len() > MAX_METADATA_BYTES {
+    check_metadata(&request.metadata)
+}
+
+/// Refuses metadata that are too much to keep.
+pub(crate) fn check_metadata(metadata: &Map<String, Value>) -> Answer<()> {
+    if Value::Object(metadata.clone()).to_string().len() > MAX_METADATA_BYTES {
         let message = format!("use at most {MAX_METADATA_BYTES} bytes as JSON");
         return Err(Problem::invalid_part("metadata", "too_large", message));
     }
@@ -176,7 +181,7 @@ async fn store(
         let loading = app.store.begin_loading(&batch).await?;
         put(&app, &meta.rows, lines).await?;
         let receipt = load::load(&app, Loading { meta: batch.meta, ..loading }).await?;
-        gate::dispatch(&app);
+        gate::dispatch(&app, &app.options.pool);
         Ok(receipt)
     });
     stored.await.unwrap_or_else(|_| Err(Problem::broken("the submission was interrupted")))
