@@ -7,6 +7,7 @@ pub(crate) mod files;
 pub(crate) mod jobs;
 mod keys;
 mod operations;
+mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -21,4 +22,5 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(edits::router())
         .merge(batches::router())
         .merge(jobs::router())
+        .merge(webhooks::router())
 }
