@@ -18,7 +18,6 @@ use serde_json::json;
 use super::desk::{Desk, HOUR};
 
 type Store = Arc<dyn JobStore>;
-
 const ALL: Page<EventId> = Page { after: None, limit: 100 };
 
 fn new_webhook(desk: &Desk, kinds: &[WebhookKind]) -> NewWebhook {
