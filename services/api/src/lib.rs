@@ -18,7 +18,6 @@ mod feed;
 mod gate;
 pub mod key;
 mod list;
-mod moment;
 mod objects;
 mod observe;
 mod options;
@@ -30,3 +29,5 @@ mod work;
 pub use app::{Api, openapi};
 pub use key::KeySecret;
 pub use options::Options;
+
+use retouch_ports::moment;

@@ -32,13 +32,7 @@ pub(crate) struct GetArgs {
 
 pub(super) async fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     let server = Server::find(&args.server)?;
-    let (mut after, mut batches) = (String::new(), Vec::new());
-    loop {
-        let mut page = server.get(&format!("/v1/batches{after}")).await?;
-        batches.extend(page["batches"].as_array_mut().map(std::mem::take).unwrap_or_default());
-        let Some(next) = page["next"].as_str() else { break };
-        after = format!("?after={next}");
-    }
+    let batches = server.list("/v1/batches", "batches").await?;
     if args.server.json {
         print(&json!({ "batches": batches }))?;
         return Ok(ExitCode::SUCCESS);

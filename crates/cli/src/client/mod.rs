@@ -1,4 +1,5 @@
-//! What users do through a server: `retouch edit`, `submit`, `dataset`, `watch`, `fetch`, `ls`, `get`, and what stops or repeats work.
+//! What users do through a server: `retouch edit`, `submit`, `dataset`, `watch`, `fetch`, `ls`, `get`, `webhook`, and what stops
+//! or repeats work.
 
 mod batches;
 mod dataset;
@@ -7,6 +8,7 @@ mod edit;
 mod server;
 mod submit;
 mod watch;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -18,6 +20,7 @@ use self::dataset::DatasetArgs;
 use self::edit::EditArgs;
 use self::submit::SubmitArgs;
 use self::watch::WatchArgs;
+use self::webhooks::Webhook;
 
 /// Exit status: some jobs did not succeed.
 const SOME_FAILED: u8 = 1;
@@ -55,6 +58,11 @@ pub(crate) enum Client {
     Pause(BatchArgs),
     /// Go on with a paused batch
     Resume(BatchArgs),
+    /// Have a URL told of the ends of batches: `retouch webhook add https://example.com/hook`
+    ///
+    /// Exit status: as `retouch edit`.
+    #[command(subcommand)]
+    Webhook(Webhook),
 }
 
 /// Runs a command and reports.
@@ -69,6 +77,7 @@ pub(crate) fn run(command: &Client) -> ExitCode {
         Client::Cancel(args) | Client::Retry(args) | Client::Pause(args) | Client::Resume(args) => {
             args.server.json
         }
+        Client::Webhook(command) => command.json(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime
@@ -90,5 +99,6 @@ async fn answer(command: &Client) -> Result<ExitCode, Failure> {
         Client::Retry(args) => batches::control(args, "retry").await,
         Client::Pause(args) => batches::control(args, "pause").await,
         Client::Resume(args) => batches::control(args, "resume").await,
+        Client::Webhook(command) => webhooks::run(command).await,
     }
 }

@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use clap::Args;
 use retouch_bootstrap::Settings;
-use retouch_bootstrap::settings::FetchSettings;
 use retouch_domain::Pool;
-use retouch_fetch::{Client, Policy};
+use retouch_ports::Ports;
 use retouch_ports::jobs::pairs;
-use retouch_ports::{Fetch, Ports};
 use retouch_worker::pairs::PairMaker;
 use retouch_worker::{Executor, Options, worker};
 use tokio_util::sync::CancellationToken;
@@ -131,24 +129,6 @@ fn without_engine() -> Failure {
     let message =
         "edits need the engine: run this worker by `retouch-engine worker`, or take the pool \"cpu\"";
     Failure::new(Blame::Installation, "engine_unavailable", message.to_owned())
-}
-
-/// The way to images at URLs.
-///
-/// # Errors
-/// `settings_invalid`
-pub fn fetcher(settings: &FetchSettings) -> Result<Arc<dyn Fetch>, Failure> {
-    let allow = settings.allow.iter().map(|address| {
-        let told = |error| wrong("[fetch] allow", &format_args!("{address:?}: {error}; write ADDRESS:PORT"));
-        address.parse().map_err(told)
-    });
-    Ok(Arc::new(Client::new(Policy {
-        ports: settings.ports.clone(),
-        allow: allow.collect::<Result<_, _>>()?,
-        max_bytes: u64::from(settings.max_mib.get()) << 20,
-        total: Duration::from_secs(settings.total_seconds.get().into()),
-        ..Policy::default()
-    })))
 }
 
 /// Whether there is anything to edit with.

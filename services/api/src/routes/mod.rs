@@ -8,6 +8,7 @@ pub(crate) mod files;
 pub(crate) mod jobs;
 mod keys;
 mod operations;
+mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -23,4 +24,5 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(datasets::router())
         .merge(batches::router())
         .merge(jobs::router())
+        .merge(webhooks::router())
 }
