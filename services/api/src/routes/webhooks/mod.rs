@@ -37,21 +37,21 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 enum EventSpec {
     /// All jobs of a batch are over, however they ended.
     #[serde(rename = "batch.completed")]
-    BatchCompleted,
+    Completed,
     /// A batch was called off and all of its jobs are over.
     #[serde(rename = "batch.canceled")]
-    BatchCanceled,
+    Canceled,
     /// The loading of a batch was given up.
     #[serde(rename = "batch.failed")]
-    BatchFailed,
+    Failed,
 }
 
 impl From<EventSpec> for WebhookKind {
     fn from(event: EventSpec) -> Self {
         match event {
-            EventSpec::BatchCompleted => Self::BatchCompleted,
-            EventSpec::BatchCanceled => Self::BatchCanceled,
-            EventSpec::BatchFailed => Self::BatchFailed,
+            EventSpec::Completed => Self::BatchCompleted,
+            EventSpec::Canceled => Self::BatchCanceled,
+            EventSpec::Failed => Self::BatchFailed,
         }
     }
 }
