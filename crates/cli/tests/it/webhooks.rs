@@ -81,7 +81,7 @@ fn a_webhook_is_added_tested_told_and_removed() {
     assert_eq!(removed["deleted"], true);
     assert_eq!(retouch(&["webhook", "ls", "--json"]).ok().json()["webhooks"], serde_json::json!([]));
 
-    let private = retouch(&["webhook", "add", "http://127.0.0.1/"]);
+    let private = retouch(&["webhook", "add", "https://127.0.0.1/"]);
     assert_eq!(private.status, Some(2), "{}", private.stderr);
     assert!(private.stderr.contains("is not on the public Internet"), "{}", private.stderr);
     let gone = retouch(&["webhook", "test", id]);
