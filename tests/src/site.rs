@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use retouch_domain::Pool;
+use retouch_fetch::{Client, Policy};
 use retouch_live_redis::RedisLive;
 use retouch_local::{FileBlobStore, LocalLive, LocalQueue};
 use retouch_ports::{
@@ -124,7 +125,8 @@ impl Site {
             Arc::new(RedisLive::open(&self.live, &self.prefix, clock.clone(), ids.clone())?)
         };
         let blobs = Arc::new(FileBlobStore::open(self.folder.join("blobs")).await?);
-        Ok(Ports { store, queue, blobs, live, clock, ids })
+        let post = Arc::new(Client::new(Policy::default()));
+        Ok(Ports { store, queue, blobs, live, post, clock, ids })
     }
 
     /// Opens the store alone.
@@ -160,6 +162,7 @@ pub fn scheduler_options(ticket_grace: Duration) -> retouch_scheduler::Options {
         ticket_grace,
         dead_after: Duration::from_millis(1000),
         keep_batches: None,
+        keep_deliveries: Duration::from_secs(3600),
         keep_answers: Duration::from_secs(3600),
         keep_loading: Duration::from_secs(3600),
     }

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use retouch_fetch::{Client, Policy};
 use retouch_local::{FileBlobStore, LocalLive, LocalQueue};
 use retouch_ports::{BlobStore, Clock, Ids, JobQueue, Live, PortError, Ports};
 
 use crate::secret::BackendUrl;
-use crate::settings::{BlobSettings, LiveSettings, QueueSettings, Settings};
+use crate::settings::{BlobSettings, FetchSettings, LiveSettings, QueueSettings, Settings};
 use crate::stores;
 
 /// A backend that cannot be used.
@@ -88,6 +90,7 @@ pub async fn connect(settings: &Settings, process: &Process<'_>) -> Result<Ports
         queue: queue(&settings.queue, process).await?,
         blobs: blobs(&settings.blobs, process).await?,
         live: live(&settings.live, process)?,
+        post: web(&settings.fetch),
         clock: process.clock.clone(),
         ids: process.ids.clone(),
     })
@@ -221,6 +224,17 @@ fn redis(
 #[cfg(not(feature = "redis"))]
 fn redis(_: &LiveSettings, _: &Process<'_>, place: &Place<'_>) -> Result<Arc<dyn Live>, BackendError> {
     Err(place.compiled_out("redis"))
+}
+
+/// The way to users' URLs of `[fetch]`.
+pub fn web(settings: &FetchSettings) -> Arc<Client> {
+    Arc::new(Client::new(Policy {
+        ports: settings.ports.clone(),
+        allow: settings.allow.clone(),
+        max_bytes: u64::from(settings.max_mib.get()) << 20,
+        total: Duration::from_secs(settings.total_seconds.get().into()),
+        ..Policy::default()
+    }))
 }
 
 /// Where in the settings a URL stands, for errors.

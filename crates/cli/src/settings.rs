@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use retouch_bootstrap::backends::Process;
-use retouch_bootstrap::{BackendError, Settings};
+use retouch_bootstrap::{BackendError, Settings, SettingsError};
 use retouch_ports::{PortErrorKind, SystemClock, SystemIds};
 
 use crate::failure::{Blame, Failure, chain};
@@ -27,8 +27,14 @@ impl SettingsArgs {
     /// # Errors
     /// `settings_invalid`
     pub fn load(&self) -> Result<Settings, Failure> {
-        Settings::load(self.config.as_deref(), &variable)
-            .map_err(|error| Failure::new(Blame::Parameters, "settings_invalid", chain(&error)))
+        Settings::load(self.config.as_deref(), &variable).map_err(|error| {
+            let mut told = chain(&error);
+            if let SettingsError::Shape { .. } = error {
+                // TOML says in a line of its own which setting it was.
+                told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+            }
+            Failure::new(Blame::Parameters, "settings_invalid", told)
+        })
     }
 }
 

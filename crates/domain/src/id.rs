@@ -71,6 +71,8 @@ ids! {
     TenantId = "tenant";
     /// A key of the API.
     KeyId = "key";
+    /// An endpoint of a user's that is told of events.
+    WebhookId = "webhook";
     /// One life of one worker process. Never a host name: a restarted process is another worker.
     WorkerBootId = "worker boot";
 }

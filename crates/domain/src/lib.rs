@@ -8,6 +8,7 @@
 //! | when a batch is over | [`batch`] |
 //! | who is dispatched next | [`fair`] |
 //! | what a submission may hold | [`spec`] |
+//! | what is told to webhooks, and when again | [`webhook`] |
 //! | what the stored records must agree on | [`audit`] |
 
 pub mod audit;
@@ -25,13 +26,14 @@ pub mod spec;
 pub mod state;
 pub mod time;
 pub mod transition;
+pub mod webhook;
 
 pub use band::Band;
 pub use batch::{BatchState, Counts};
 pub use change::{AttemptEnd, Change, Cost, JobError, LockedJob, Run};
 pub use charge::{Loss, Ruling, RunPlace, Tally, charge, charge_parking};
 pub use code::ErrorCode;
-pub use id::{BatchId, JobId, KeyId, TenantId, WorkerBootId};
+pub use id::{BatchId, JobId, KeyId, TenantId, WebhookId, WorkerBootId};
 pub use name::{JobKind, Pool};
 pub use retry::RetryPolicy;
 pub use scope::Scope;
@@ -39,3 +41,4 @@ pub use spec::{Dependency, InvalidJob, NewBatch, NewJob};
 pub use state::JobState;
 pub use time::Timestamp;
 pub use transition::{Event, Illegal, transition};
+pub use webhook::{DeliveryRuling, DeliveryState, Disabled, EventId, WebhookKind};

@@ -1,13 +1,14 @@
-//! One download: hop by hop, then the body.
+//! One download: hop by hop, then the body. And what every exchange is made of.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, HOST, LOCATION, USER_AGENT};
+use hyper::http::request::Builder;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use retouch_imaging::Format;
@@ -27,10 +28,10 @@ const MAX_HEADERS: usize = 100;
 /// Bytes that tell every image format that is read.
 const SIGNATURE_BYTES: usize = 12;
 
-/// Downloads images within a [`Policy`].
+/// Downloads images, and posts messages, within a [`Policy`].
 pub struct Client {
-    policy: Policy,
-    resolver: Box<dyn Resolve>,
+    pub(crate) policy: Policy,
+    pub(crate) resolver: Box<dyn Resolve>,
     connector: Connector,
 }
 
@@ -49,7 +50,7 @@ impl Client {
         let mut target = Target::parse(url, &self.policy)?;
         for _ in 0..=self.policy.redirects {
             let addresses = target.addresses(self.resolver.as_ref(), &self.policy).await?;
-            let mut exchange = self.get(&target, &addresses).await?;
+            let mut exchange = self.exchange(&target, &addresses, request(&target)).await?;
             let Some(location) = exchange.redirect(&target)? else {
                 return exchange.body(&target, &self.policy).await;
             };
@@ -59,7 +60,13 @@ impl Client {
         Err(FetchError::Redirect { host: target.host(), what })
     }
 
-    async fn get(&self, target: &Target, addresses: &[std::net::SocketAddr]) -> Result<Exchange, FetchError> {
+    /// Sends one request to the first of `addresses` that accepts a connection.
+    pub(crate) async fn exchange(
+        &self,
+        target: &Target,
+        addresses: &[std::net::SocketAddr],
+        request: Request<Full<Bytes>>,
+    ) -> Result<Exchange, FetchError> {
         let stream = self.connector.connect(target, addresses, &self.policy).await?;
         let broken = |error: hyper::Error| FetchError::Unreachable {
             host: target.host(),
@@ -69,12 +76,12 @@ impl Client {
             let (mut sender, connection) = http1::Builder::new()
                 .max_buf_size(MAX_HEADER_BYTES)
                 .max_headers(MAX_HEADERS)
-                .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
+                .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
                 .await?;
             let mut task = JoinSet::new();
             // Its error is the request's too.
             task.spawn(async move { drop(connection.await) });
-            let response = sender.send_request(request(target)).await?;
+            let response = sender.send_request(request).await?;
             Ok::<_, hyper::Error>(Exchange { response, _connection: task })
         };
         match timeout(self.policy.header, ask).await {
@@ -97,24 +104,26 @@ impl Fetch for Client {
     }
 }
 
-fn slow(target: &Target, what: &'static str, limit: Duration) -> FetchError {
+pub(crate) fn slow(target: &Target, what: &'static str, limit: Duration) -> FetchError {
     FetchError::Slow { host: target.host(), what, seconds: limit.as_secs() }
 }
 
-fn request(target: &Target) -> Request<Empty<Bytes>> {
-    Request::get(target.path())
+fn request(target: &Target) -> Request<Full<Bytes>> {
+    let builder = Request::get(target.path()).header(ACCEPT, "image/*").header(ACCEPT_ENCODING, "identity");
+    addressed(builder, target).body(Full::default()).expect("a parsed URL has a valid path and host")
+}
+
+/// With what every request says.
+pub(crate) fn addressed(builder: Builder, target: &Target) -> Builder {
+    builder
         .header(HOST, target.authority())
-        .header(ACCEPT, "image/*")
-        .header(ACCEPT_ENCODING, "identity")
         .header(CONNECTION, "close")
         .header(USER_AGENT, concat!("retouch/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::new())
-        .expect("a parsed URL has a valid path and host")
 }
 
 /// An answer and the connection that it comes over, which ends with it.
-struct Exchange {
-    response: Response<Incoming>,
+pub(crate) struct Exchange {
+    pub(crate) response: Response<Incoming>,
     _connection: JoinSet<()>,
 }
 

@@ -1,14 +1,15 @@
-//! What is fetched, and how much of it.
+//! What is fetched and posted to, and how much of it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The limits of every fetch.
+/// The limits of every fetch, and, but for sizes and redirects, of every post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Ports that a URL may name.
     pub ports: Vec<u16>,
-    /// Addresses that are fetched from although they are not public, each with its port: a store inside the same network.
+    /// Addresses that are fetched from and posted to although they are not public, each with its port: a service inside the
+    /// same network.
     /// None by default.
     pub allow: Vec<SocketAddr>,
     /// Bytes of an image.

@@ -10,27 +10,27 @@ pub trait Fetch: Send + Sync {
     async fn image(&self, url: &str) -> Result<Bytes, FetchError>;
 }
 
-/// Why nothing was fetched. The messages are for the user who gave the URL: they name its host and nothing that the
-/// network behind it would reveal, such as the addresses of that host.
+/// Why nothing was fetched, or posted. The messages are for the user who gave the URL: they name its host and nothing that
+/// the network behind it would reveal, such as the addresses of that host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// It cannot be read.
-    #[error("the URL cannot be read: {reason}; give one such as https://example.com/image.jpg")]
+    #[error("the URL cannot be read: {reason}; give one such as https://example.com/path")]
     Url {
         /// What is wrong with it.
         reason: String,
     },
     /// Another protocol.
-    #[error("URLs of scheme `{scheme}` are not fetched: use https or http")]
+    #[error("URLs of scheme `{scheme}` are not used: use https or http")]
     Scheme {
         /// The protocol.
         scheme: String,
     },
     /// A user or password in it.
-    #[error("the URL has a user or password: leave them out, or upload the file")]
+    #[error("the URL has a user or password: leave them out")]
     Credentials,
     /// Another port.
-    #[error("port {port} is not fetched from: use {allowed}")]
+    #[error("port {port} may not be in a URL: use {allowed}")]
     Port {
         /// The port.
         port: u16,
@@ -38,7 +38,7 @@ pub enum FetchError {
         allowed: String,
     },
     /// The host is, or its name leads to, an address that is not on the public Internet.
-    #[error("`{host}` is not on the public Internet: upload the file instead")]
+    #[error("`{host}` is not on the public Internet: use a host that is")]
     Address {
         /// As it stands in the URL.
         host: String,

@@ -12,6 +12,8 @@ pub mod files;
 pub mod ids;
 pub mod jobs;
 pub mod live;
+pub mod moment;
+pub mod post;
 pub mod queue;
 pub mod step_engine;
 pub mod store;
@@ -26,6 +28,7 @@ pub use error::{PortError, PortErrorKind};
 pub use fetch::{Fetch, FetchError};
 pub use ids::{Ids, SystemIds};
 pub use live::Live;
+pub use post::Post;
 pub use queue::JobQueue;
 pub use store::JobStore;
 
@@ -40,6 +43,8 @@ pub struct Ports {
     pub blobs: Arc<dyn BlobStore>,
     /// Progress, presence, events, limits.
     pub live: Arc<dyn Live>,
+    /// The way to endpoints of users.
+    pub post: Arc<dyn Post>,
     /// The process's time; leases run by the store's clock.
     pub clock: Arc<dyn Clock>,
     /// The process's ids and randomness.

@@ -11,6 +11,7 @@ mod audit;
 mod change;
 mod claim;
 mod control;
+mod deliveries;
 mod dispatch;
 mod error;
 mod fields;
@@ -22,6 +23,7 @@ mod open;
 mod reading;
 mod submission;
 mod upkeep;
+mod webhooks;
 mod work;
 
 use retouch_ports::{PortError, PortErrorKind};

@@ -172,6 +172,7 @@ impl PostgresStore {
         for batch in &over {
             changes.log_batch(batch.batch, "batch_over").await?;
         }
+        changes.tell(adapter::told(&batches)).await?;
         let ids: Vec<BatchId> = over.iter().map(|batch| batch.batch).collect();
         changes.apply_batches_over(&ids).await?;
         changes.finish().await?;

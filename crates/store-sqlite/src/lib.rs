@@ -8,6 +8,7 @@ mod audit;
 mod change;
 mod claim;
 mod control;
+mod deliveries;
 mod dispatch;
 mod error;
 mod fields;
@@ -19,6 +20,7 @@ mod open;
 mod reading;
 mod submission;
 mod upkeep;
+mod webhooks;
 mod work;
 
 use std::collections::HashSet;

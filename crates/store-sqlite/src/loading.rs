@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use retouch_domain::{BatchId, BatchState, NewBatch, TenantId};
-use retouch_ports::store::adapter::{must_follow, must_load, not_found, totals};
+use retouch_ports::store::adapter::{must_follow, must_load, not_found, told_given_up, totals};
 use retouch_ports::store::{Idempotency, LoadPart, Loading, Opened, Verdict, VerdictTotals};
 use sqlx::sqlite::SqliteRow;
 
@@ -101,6 +101,7 @@ impl SqliteStore {
             // From here on nothing is loaded any more; a crash leaves rows that the next call deletes.
             changes.fail_batch(batch).await?;
             changes.log_batch(batch, "batch_over").await?;
+            changes.tell(told_given_up(tenant, batch)).await?;
             changes.apply_batches_over(&[batch]).await?;
         }
         let more = changes.delete_jobs(batch).await?;

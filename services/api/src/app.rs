@@ -100,7 +100,7 @@ impl Api {
             0
         });
         if resumed > 0 {
-            gate::dispatch(&self.0);
+            gate::dispatch(&self.0, &self.0.options.pool);
         }
         resumed
     }

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use retouch_domain::Pool;
 
 use crate::app::App;
 use crate::problem::{Answer, Problem};
@@ -46,10 +47,10 @@ pub(crate) async fn enter(app: &App) -> Answer<()> {
 }
 
 /// Hands out tickets for what was stored, without anybody waiting for it. What fails here the scheduler does.
-pub(crate) fn dispatch(app: &App) {
-    let app = app.clone();
+pub(crate) fn dispatch(app: &App, pool: &Pool) {
+    let (app, pool) = (app.clone(), pool.clone());
     tokio::spawn(async move {
-        if let Err(error) = app.dispatcher.dispatch(&app.options.pool).await {
+        if let Err(error) = app.dispatcher.dispatch(&pool).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "dispatch is left to the scheduler");
         }
     });

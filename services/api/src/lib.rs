@@ -18,7 +18,6 @@ mod feed;
 mod gate;
 pub mod key;
 mod list;
-mod moment;
 pub mod names;
 mod objects;
 mod observe;
@@ -35,3 +34,5 @@ mod zip;
 pub use app::{Api, openapi};
 pub use key::KeySecret;
 pub use options::Options;
+
+use retouch_ports::moment;

@@ -2,8 +2,9 @@
 
 use retouch_domain::Counts;
 use retouch_ports::jobs::edit::Edited;
+use retouch_ports::jobs::pairs::PackedShard;
 use retouch_ports::store::{AttemptRecord, BatchRecord, JobRecord};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -131,6 +132,21 @@ pub(crate) struct ImageObject {
     truncated: Option<String>,
 }
 
+/// A shard that came of a job.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShardObject {
+    /// Where it is downloaded.
+    url: String,
+    /// The name that it has among the shards of its dataset.
+    name: String,
+    /// The pairs in it.
+    samples: u64,
+    /// Its size in bytes.
+    bytes: u64,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    sha256: String,
+}
+
 /// A run that ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AttemptObject {
@@ -177,14 +193,17 @@ pub(crate) struct JobObject {
     state: &'static str,
     /// What it does.
     kind: String,
-    /// With which parameters.
-    edit: Value,
+    /// With which parameters: those of an edit, or those of a part of a dataset.
+    parameters: Value,
     /// How often it was started.
     starts: u32,
     /// How far it is, while it runs.
     progress: Option<ProgressObject>,
-    /// What came of it.
+    /// What came of an edit.
     images: Vec<ImageObject>,
+    /// What came of packing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<ShardObject>,
     /// Why it failed.
     error: Option<ErrorObject>,
     /// When it was stored.
@@ -197,12 +216,13 @@ impl From<JobRecord> for JobObject {
     fn from(job: JobRecord) -> Self {
         let id = job.spec.id.to_string();
         Self {
+            shard: job.output.as_ref().and_then(|output| shard(&id, output)),
             images: images(&id, job.output),
             batch: job.batch.to_string(),
             key: job.spec.key,
             state: job.state.code(),
             kind: job.spec.kind.to_string(),
-            edit: job.spec.payload,
+            parameters: job.spec.payload,
             starts: job.tally.starts,
             progress: job.run.map(|run| ProgressObject { done: run.step, total: run.steps }),
             error: job.error.map(ErrorObject::from),
@@ -228,4 +248,11 @@ fn images(job: &str, output: Option<Value>) -> Vec<ImageObject> {
         truncated: file.truncated,
     };
     files.into_iter().enumerate().map(object).collect()
+}
+
+/// The shard of an output; what other kinds put out has none.
+fn shard(job: &str, output: &Value) -> Option<ShardObject> {
+    let PackedShard { key, samples, bytes, hash } = PackedShard::deserialize(output).ok()?;
+    let name = key.rsplit('/').next().unwrap_or_default().to_owned();
+    Some(ShardObject { url: format!("/v1/jobs/{job}/shard"), name, samples, bytes, sha256: hash })
 }

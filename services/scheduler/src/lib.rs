@@ -12,7 +12,8 @@
 //! | [`reconcilers::jobs`] | jobs whose time has come, or whose deadline has passed, or whose batch was called off |
 //! | [`reconcilers::leases`] | runs whose worker is dead, frozen or hung |
 //! | [`reconcilers::counts`] | counts of batches, and batches that are over |
-//! | [`reconcilers::files`] | files of runs without result, batches past their time, forgotten submissions |
+//! | [`reconcilers::files`] | files of runs without result, batches and deliveries past their time, forgotten submissions |
+//! | [`reconcilers::webhooks`] | webhooks that were not told yet what happened |
 
 mod options;
 pub mod reconcilers;

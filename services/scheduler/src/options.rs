@@ -14,9 +14,9 @@ pub struct Options {
     pub pools: Vec<Pool>,
     /// How often dispatch runs without a nudge.
     pub dispatch_every: Duration,
-    /// How often due jobs, deadlines, cancels, leases and counts are looked at.
+    /// How often due jobs, deadlines, cancels, leases, counts and deliveries are looked at.
     pub upkeep_every: Duration,
-    /// How often files, old batches and old answers are looked at.
+    /// How often files, old batches, answers and deliveries are looked at.
     pub sweep_every: Duration,
     /// How long a ticket may be on its way after its queue was seen empty.
     pub ticket_grace: Duration,
@@ -24,6 +24,8 @@ pub struct Options {
     pub dead_after: Duration,
     /// How long ended batches are kept; none: for ever.
     pub keep_batches: Option<Duration>,
+    /// How long deliveries to webhooks are kept.
+    pub keep_deliveries: Duration,
     /// How long answers to idempotent requests are kept.
     pub keep_answers: Duration,
     /// How long a submission may be loading without progress until it is given up.

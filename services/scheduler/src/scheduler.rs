@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Options;
-use crate::reconcilers::{counts, dispatch, files, jobs, leases, parking, tickets};
+use crate::reconcilers::{counts, dispatch, files, jobs, leases, parking, tickets, webhooks};
 use crate::rounds::{BACKOFF, Reconciler, Rhythm, run};
 
 /// One scheduler process.
@@ -40,7 +40,7 @@ impl Scheduler {
     }
 
     fn start(&mut self) {
-        let Ports { store, queue, blobs, live, clock, ids } = self.ports.clone();
+        let Ports { store, queue, blobs, live, post, clock, ids } = self.ports.clone();
         let options = self.options.clone();
         let (upkeep, sweep) = (options.upkeep_every, options.sweep_every);
         let nudge = Arc::new(Notify::new());
@@ -53,6 +53,9 @@ impl Scheduler {
             leases::Leases::new(store.clone(), clock.clone(), ids.clone(), options.dead_after, nudge.clone());
         self.reconcile(leases, upkeep, Arc::default());
         self.reconcile(counts::Counts::new(store.clone(), live.clone()), upkeep, Arc::default());
+        let stop = self.stop.clone();
+        let webhooks = webhooks::Webhooks::new(store.clone(), post, clock.clone(), ids.clone(), stop);
+        self.reconcile(webhooks, upkeep, Arc::default());
         let tickets = tickets::LostTickets::new(
             store.clone(),
             queue.clone(),

@@ -20,7 +20,7 @@ pub struct SchedulerSettings {
     pub run: NonZeroU32,
     /// Between dispatches that nobody asks for.
     pub dispatch_ms: NonZeroU32,
-    /// Between looks at due jobs, leases, tickets and counts.
+    /// Between looks at due jobs, leases, tickets, counts and deliveries.
     pub upkeep_ms: NonZeroU32,
     /// Between looks at files and what is kept for a while.
     pub sweep_seconds: NonZeroU32,
@@ -30,6 +30,8 @@ pub struct SchedulerSettings {
     pub dead_after_ms: NonZeroU32,
     /// How long ended batches are kept; 0: for ever.
     pub keep_batches_days: u32,
+    /// How long deliveries to webhooks are kept.
+    pub keep_deliveries_days: NonZeroU32,
     /// How long answers to repeated requests are kept.
     pub keep_answers_hours: NonZeroU32,
     /// How long a submission may stand still.

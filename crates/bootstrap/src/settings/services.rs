@@ -1,5 +1,6 @@
 //! The settings of the API, of workers, of what they fetch, and of the installation on one machine.
 
+use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use serde::Deserialize;
@@ -64,8 +65,8 @@ pub struct WorkerSettings {
 pub struct FetchSettings {
     /// That a URL may name.
     pub ports: Vec<u16>,
-    /// That are fetched from although they are not public.
-    pub allow: Vec<String>,
+    /// That are fetched from and posted to although they are not public.
+    pub allow: Vec<SocketAddr>,
     /// Of an image at most.
     pub max_mib: NonZeroU32,
     /// For everything together.

@@ -134,6 +134,13 @@ impl Downloads {
             self.fetch(server, &name, image).await?;
             self.written.insert(name);
         }
+        if let Some(name) = job["shard"]["name"].as_str() {
+            // Names come from the server: none leads out of the folder.
+            let inside = !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
+            let name = if inside { name } else { "shard.tar" };
+            self.fetch(server, name, &job["shard"]).await?;
+            self.written.insert(name.to_owned());
+        }
         self.done.insert(id.to_owned());
         Ok(())
     }

@@ -1,7 +1,8 @@
-//! What users do through a server: `retouch edit`, `submit`, `watch`, `fetch`, `ls`, `get`, what stops or repeats work, and
-//! what they ask about the server itself.
+//! What users do through a server: `retouch edit`, `submit`, `dataset`, `watch`, `fetch`, `ls`, `get`, `webhook`, what stops or
+//! repeats work, and what they ask about the server itself.
 
 mod batches;
+mod dataset;
 mod download;
 mod edit;
 mod fleet;
@@ -9,6 +10,7 @@ mod lines;
 mod server;
 mod submit;
 mod watch;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -16,11 +18,13 @@ use clap::Subcommand;
 use retouch_cli::failure::{Blame, Failure, chain};
 
 use self::batches::{BatchArgs, CancelArgs, GetArgs, ListArgs};
+use self::dataset::DatasetArgs;
 use self::download::FetchArgs;
 use self::edit::EditArgs;
 use self::fleet::{LookArgs, Models, UsageArgs};
 use self::submit::SubmitArgs;
 use self::watch::WatchArgs;
+use self::webhooks::Webhook;
 
 /// Exit status: some jobs did not succeed.
 const SOME_FAILED: u8 = 1;
@@ -38,6 +42,10 @@ pub(crate) enum Client {
     ///
     /// Exit status: as `retouch edit`.
     Submit(SubmitArgs),
+    /// Generate a dataset: pairs of rendered scenes with instructions and exact ground truth, as WebDataset shards
+    ///
+    /// Exit status: as `retouch edit`.
+    Dataset(DatasetArgs),
     /// Watch a batch until it is over
     Watch(WatchArgs),
     /// Download the results of a batch that are there, as files or as one archive
@@ -63,6 +71,11 @@ pub(crate) enum Client {
     Queues(LookArgs),
     /// What your jobs took, day by day
     Usage(UsageArgs),
+    /// Have a URL told of the ends of batches: `retouch webhook add https://example.com/hook`
+    ///
+    /// Exit status: as `retouch edit`.
+    #[command(subcommand)]
+    Webhook(Webhook),
 }
 
 /// Runs a command and reports.
@@ -70,6 +83,7 @@ pub(crate) fn run(command: &Client) -> ExitCode {
     let json = match command {
         Client::Edit(args) => args.server.json,
         Client::Submit(args) => args.server.json,
+        Client::Dataset(args) => args.server.json,
         Client::Watch(args) => args.server.json,
         Client::Fetch(args) => args.server.json,
         Client::Ls(args) => args.server.json,
@@ -78,6 +92,7 @@ pub(crate) fn run(command: &Client) -> ExitCode {
         Client::Retry(args) | Client::Pause(args) | Client::Resume(args) => args.server.json,
         Client::Models(Models::Ls(args)) | Client::Workers(args) | Client::Queues(args) => args.server.json,
         Client::Usage(args) => args.server.json,
+        Client::Webhook(command) => command.json(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime
@@ -90,6 +105,7 @@ async fn answer(command: &Client) -> Result<ExitCode, Failure> {
     match command {
         Client::Edit(args) => edit::run(args).await,
         Client::Submit(args) => submit::run(args).await,
+        Client::Dataset(args) => dataset::run(args).await,
         Client::Watch(args) => watch::run(args).await,
         Client::Fetch(args) => download::run(args).await,
         Client::Ls(args) => batches::list(args).await,
@@ -102,5 +118,6 @@ async fn answer(command: &Client) -> Result<ExitCode, Failure> {
         Client::Workers(args) => fleet::workers(args).await,
         Client::Queues(args) => fleet::queues(args).await,
         Client::Usage(args) => fleet::usage(args).await,
+        Client::Webhook(command) => webhooks::run(command).await,
     }
 }

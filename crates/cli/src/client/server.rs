@@ -61,6 +61,22 @@ impl Server {
         json(self.ask(|| Ok(self.request(Method::GET, path).query(query))).await?).await
     }
 
+    /// All of a list that comes in parts.
+    pub(super) async fn list(&self, path: &str, name: &str) -> Result<Vec<Value>, Failure> {
+        let (mut after, mut items) = (String::new(), Vec::new());
+        loop {
+            let mut page = self.get(&format!("{path}{after}")).await?;
+            items.extend(page[name].as_array_mut().map(std::mem::take).unwrap_or_default());
+            let Some(next) = page["next"].as_str() else { return Ok(items) };
+            after = format!("?after={next}");
+        }
+    }
+
+    /// Deletes what a path names.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.ask(|| Ok(self.request(Method::DELETE, path))).await.map(drop)
+    }
+
     /// The body that a path has, part by part.
     pub(super) async fn download(&self, path: &str) -> Result<Response, Failure> {
         self.ask(|| Ok(self.request(Method::GET, path))).await

@@ -55,22 +55,12 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<ExitCode, Failure> {
     let rows = json!({"file": server.upload(&args.file, "application/jsonl").await?});
     let defaults = args.defaults.clone();
     if args.dry_run {
-        let body = body(rows, defaults, &args.batch);
+        let body = args.batch.treat(rows_of(rows, defaults));
         print(&server.post("/v1/batches?dry_run=true", &body, None).await?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let once = SystemIds.uuid().simple().to_string();
     submit(&server, rows, defaults, &once, &args.batch, args.server.json).await
-}
-
-fn body(rows: Value, defaults: Value, options: &BatchOptions) -> Value {
-    let mut body = rows;
-    body["defaults"] = defaults;
-    body["band"] = json!(options.band);
-    if let Some(label) = &options.label {
-        body["label"] = json!(label);
-    }
-    body
 }
 
 /// Makes a batch of `rows`, says which were refused, and waits if asked to.
@@ -82,14 +72,10 @@ pub(super) async fn submit(
     options: &BatchOptions,
     json: bool,
 ) -> Result<ExitCode, Failure> {
-    let receipt = server.post("/v1/batches", &body(rows, defaults, options), Some(once)).await?;
-    let batch = receipt["id"].as_str().unwrap_or_default();
-    if options.no_wait && json {
-        print(&receipt)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    let receipt = server.post("/v1/batches", &options.treat(rows_of(rows, defaults)), Some(once)).await?;
+    let verdicts = &receipt["verdicts"];
     if !json {
-        let verdicts = &receipt["verdicts"];
+        let batch = receipt["id"].as_str().unwrap_or_default();
         print(&format_args!(
             "batch {batch}: {} new, {} duplicate, {} invalid",
             verdicts["new"], verdicts["duplicate"], verdicts["invalid"]
@@ -98,12 +84,44 @@ pub(super) async fn submit(
             print(&format_args!("  refused: {row}"))?;
         }
     }
-    if options.no_wait {
-        print(&format_args!("come back with `retouch watch {batch}`"))?;
-        return Ok(ExitCode::SUCCESS);
+    options.wait(server, &receipt, verdicts["invalid"].as_u64().unwrap_or(0), json).await
+}
+
+/// A submission of rows.
+fn rows_of(mut rows: Value, defaults: Value) -> Value {
+    rows["defaults"] = defaults;
+    rows
+}
+
+impl BatchOptions {
+    /// A request for a batch that is treated so.
+    pub(super) fn treat(&self, mut body: Value) -> Value {
+        body["band"] = json!(self.band);
+        if let Some(label) = &self.label {
+            body["label"] = json!(label);
+        }
+        body
     }
-    let refused = receipt["verdicts"]["invalid"].as_u64().unwrap_or(0);
-    watch::to_the_end(server, batch, options.output.as_deref(), json, refused).await
+
+    /// Waits for the end of an accepted batch, if asked to. `refused` of its rows were not accepted.
+    pub(super) async fn wait(
+        &self,
+        server: &Server,
+        receipt: &Value,
+        refused: u64,
+        json: bool,
+    ) -> Result<ExitCode, Failure> {
+        let batch = receipt["id"].as_str().unwrap_or_default();
+        if !self.no_wait {
+            return watch::to_the_end(server, batch, self.output.as_deref(), json, refused).await;
+        }
+        if json {
+            print(receipt)?;
+        } else {
+            print(&format_args!("come back with `retouch watch {batch}`"))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 /// A bar on standard error, and only where that is a terminal.

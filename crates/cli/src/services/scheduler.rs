@@ -51,6 +51,7 @@ pub(super) fn options(settings: &SchedulerSettings) -> Result<Options, Failure> 
         ticket_grace: Duration::from_secs(1) * settings.ticket_grace_seconds.get(),
         dead_after: millis(settings.dead_after_ms),
         keep_batches: (days > 0).then(|| hours(24) * days),
+        keep_deliveries: hours(24) * settings.keep_deliveries_days.get(),
         keep_answers: hours(settings.keep_answers_hours.get()),
         keep_loading: hours(settings.keep_loading_hours.get()),
     })

@@ -10,13 +10,14 @@ use retouch_api::Api;
 use retouch_bootstrap::{Settings, stores};
 use retouch_domain::Pool;
 use retouch_ports::Ports;
+use retouch_ports::jobs::pairs;
 use retouch_scheduler::Scheduler;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::home::Home;
-use super::worker::{CPU_POOL, MakeEditor};
+use super::worker::MakeEditor;
 use super::{api, connect, scheduler, until_told, worker, wrong};
 use crate::failure::{Blame, Failure, print};
 use crate::settings::{SettingsArgs, unusable};
@@ -86,7 +87,7 @@ impl Parts {
         pool: Pool,
         editor: Option<MakeEditor>,
     ) -> Result<(), Failure> {
-        let cpu = CPU_POOL.parse::<Pool>().map_err(|error| wrong("pool", &error))?;
+        let cpu = pairs::POOL.parse::<Pool>().map_err(|error| wrong("pool", &error))?;
         let mut workers = vec![(cpu, worker::renderer(ports))];
         if let Some(editor) = editor {
             workers.push((pool, editor(&settings, ports)?));

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use clap::Args;
 use retouch_bootstrap::Settings;
-use retouch_bootstrap::settings::FetchSettings;
 use retouch_domain::Pool;
-use retouch_fetch::{Client, Policy};
-use retouch_ports::{Fetch, Ports};
+use retouch_ports::Ports;
+use retouch_ports::jobs::pairs;
 use retouch_worker::pairs::PairMaker;
 use retouch_worker::{Executor, Options, worker};
 use tokio_util::sync::CancellationToken;
@@ -19,9 +18,6 @@ use tokio_util::sync::CancellationToken;
 use super::{connect, shared_queue, until_told, wrong};
 use crate::failure::{Blame, Failure, chain};
 use crate::settings::SettingsArgs;
-
-/// The pool of the kinds that need no model: `render` and `pack`.
-pub const CPU_POOL: &str = "cpu";
 
 /// Makes what runs edits. Only `retouch-engine` has one.
 pub type MakeEditor = fn(&Settings, &Ports) -> Result<Arc<dyn Executor>, Failure>;
@@ -76,7 +72,7 @@ impl WorkerArgs {
     pub fn edits(&self) -> Result<bool, Failure> {
         let mut settings = self.settings.load()?;
         self.apply(&mut settings);
-        Ok(settings.worker.pool != CPU_POOL)
+        Ok(settings.worker.pool != pairs::POOL)
     }
 
     /// Whether errors are told as JSON.
@@ -91,11 +87,11 @@ pub fn run(args: &WorkerArgs, editor: Option<MakeEditor>) -> ExitCode {
         args.apply(&mut settings);
         shared_queue(&settings, "worker")?;
         let pool = pool(&settings)?;
-        if settings.worker.pool != CPU_POOL {
+        if settings.worker.pool != pairs::POOL {
             models(&settings)?;
         }
         let ports = connect(&settings).await?;
-        let executor = if settings.worker.pool == CPU_POOL {
+        let executor = if settings.worker.pool == pairs::POOL {
             renderer(&ports)
         } else {
             editor.ok_or_else(without_engine)?(&settings, &ports)?
@@ -133,24 +129,6 @@ fn without_engine() -> Failure {
     let message =
         "edits need the engine: run this worker by `retouch-engine worker`, or take the pool \"cpu\"";
     Failure::new(Blame::Installation, "engine_unavailable", message.to_owned())
-}
-
-/// The way to images at URLs.
-///
-/// # Errors
-/// `settings_invalid`
-pub fn fetcher(settings: &FetchSettings) -> Result<Arc<dyn Fetch>, Failure> {
-    let allow = settings.allow.iter().map(|address| {
-        let told = |error| wrong("[fetch] allow", &format_args!("{address:?}: {error}; write ADDRESS:PORT"));
-        address.parse().map_err(told)
-    });
-    Ok(Arc::new(Client::new(Policy {
-        ports: settings.ports.clone(),
-        allow: allow.collect::<Result<_, _>>()?,
-        max_bytes: u64::from(settings.max_mib.get()) << 20,
-        total: Duration::from_secs(settings.total_seconds.get().into()),
-        ..Policy::default()
-    })))
 }
 
 /// Whether there is anything to edit with.

@@ -138,3 +138,41 @@ fn shells_learn_the_commands() {
     }
     assert_eq!(retouch(&place, &["completions", "tcsh"]).status, Some(2));
 }
+
+#[test]
+fn a_dataset_is_generated_and_is_the_same_when_it_is_generated_again() {
+    let place = Place::new();
+    let (_service, _) = up(&place);
+    let generate = |folder: &str, shard: &str| {
+        let arguments =
+            ["dataset", "--pairs", "150", "--seed", "3", "--size", "32", "--shard", shard, "-o", folder];
+        retouch(&place, &arguments).ok()
+    };
+    let run = generate("first", "100");
+    assert!(run.stdout.contains(": 5 jobs, 2 shards\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with(": 5 succeeded, 0 failed, 0 canceled, 0 expired\n"), "{}", run.stdout);
+    generate("second", "100");
+    let shard = |folder: &str, name: &str| fs::read(place.path(folder).join(name)).expect("a shard");
+    for name in ["00000.tar", "00001.tar"] {
+        assert!(shard("first", name) == shard("second", name), "{name} differs");
+    }
+    // The pairs are those of the seeds, however they are packed.
+    generate("whole", "150");
+    let pairs = |bytes: &[u8]| -> Vec<(String, Vec<u8>)> {
+        let mut archive = tar::Archive::new(bytes);
+        let read = |entry: std::io::Result<tar::Entry<'_, &[u8]>>| {
+            let mut entry = entry.expect("a member");
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut entry, &mut bytes).expect("its bytes");
+            (entry.path().expect("a name").display().to_string(), bytes)
+        };
+        archive.entries().expect("a tar file").map(read).collect()
+    };
+    let parts = [pairs(&shard("first", "00000.tar")), pairs(&shard("first", "00001.tar"))].concat();
+    assert!(parts.len() >= 3 * 140 && parts.len() % 3 == 0, "{}", parts.len());
+    assert!(parts == pairs(&shard("whole", "00000.tar")));
+
+    let refused = retouch(&place, &["dataset", "--pairs", "0"]);
+    assert_eq!(refused.status, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("pairs: "), "{}", refused.stderr);
+}

@@ -30,3 +30,5 @@ mod services;
 mod terminal;
 #[cfg(all(test, feature = "engine"))]
 mod training;
+#[cfg(all(test, feature = "engine"))]
+mod webhooks;

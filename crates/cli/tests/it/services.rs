@@ -120,7 +120,13 @@ pub fn command(place: &Place, arguments: &[&str]) -> Command {
 
 /// `retouch up` in this place, and a client with the key that it prints.
 pub fn up(place: &Place) -> (Service, Client) {
+    up_with(place, &[])
+}
+
+/// The same with these settings.
+pub fn up_with(place: &Place, settings: &[(&str, &str)]) -> (Service, Client) {
     let mut command = command(place, &["up", "--json", "--listen", "127.0.0.1:0"]);
+    command.envs(settings.iter().copied());
     let mut service = Service::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
     let mut line = String::new();
     BufReader::new(service.0.stdout.take().expect("piped")).read_line(&mut line).expect("it speaks");

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use retouch_fetch::{Client, Policy, Resolve, Roots, SystemResolver};
+use retouch_ports::Post;
 use retouch_ports::fetch::{Fetch, FetchError};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -66,6 +68,10 @@ async fn code_of(client: &Client, url: &str) -> String {
     }
 }
 
+fn error_of<T>(outcome: &Result<T, FetchError>) -> &'static str {
+    outcome.as_ref().err().map_or("none", FetchError::code)
+}
+
 fn ok(headers: &str, body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 200 OK\r\n{headers}\r\n").as_bytes(), body].concat()
 }
@@ -91,8 +97,12 @@ async fn what_must_be_refused_is_refused_before_a_byte_is_sent() {
     let mut wrong = Vec::new();
     for (code, url) in &cases {
         let found = code_of(&guarded, url).await;
-        if found != *code {
-            wrong.push(format!("{url}: {found} instead of {code}"));
+        let posted = guarded.post(url, &[], Bytes::new()).await;
+        let checked = guarded.check(url).await;
+        for found in [found.as_str(), error_of(&posted), error_of(&checked)] {
+            if found != *code {
+                wrong.push(format!("{url}: {found} instead of {code}"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -116,6 +126,41 @@ async fn an_image_is_fetched_whatever_it_is_called() {
     assert!(request.contains("accept-encoding: identity\r\n"), "{request}");
     for absent in ["cookie", "authorization", "referer"] {
         assert!(!request.contains(absent), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_posted_and_the_answer_taken_as_it_is() {
+    let moved = Server::start(vec![("/", ok("", PNG), Then::Close)]).await;
+    let server = Server::start(vec![
+        ("/hook?a=b", b"HTTP/1.1 202 Accepted\r\n\r\n".to_vec(), Then::Pour),
+        ("/redirect", redirect(&moved.url("/")), Then::Close),
+        ("/gone", b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n".to_vec(), Then::Close),
+        ("/silent", Vec::new(), Then::Wait),
+        ("/drips", b"HTTP/1.1 200 OK\r\nX-Slow: ".to_vec(), Then::Drip),
+        ("/noise", b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), Then::Close),
+    ])
+    .await;
+    let mut policy = Policy { total: Duration::from_millis(500), ..policy(server.address) };
+    policy.ports.push(moved.address.port());
+    policy.allow.push(moved.address);
+    let posting = client(policy);
+    let post = async |path: &str| {
+        let headers = [("webhook-id", "test_1".to_owned())];
+        posting.post(&server.url(path), &headers, Bytes::from_static(b"{}")).await
+    };
+    assert_eq!(posting.check(&server.url("/hook")).await, Ok(()));
+    assert_eq!(post("/hook?a=b#part").await, Ok(202));
+    let request = server.requests()[0].to_lowercase();
+    assert!(request.starts_with("post /hook?a=b http/1.1\r\n"), "{request}");
+    for header in ["webhook-id: test_1", "content-type: application/json", "content-length: 2"] {
+        assert!(request.contains(&format!("{header}\r\n")), "{request}");
+    }
+    assert_eq!(post("/redirect").await, Ok(302));
+    assert_eq!(moved.requests().len(), 0);
+    assert_eq!(post("/gone").await, Ok(410));
+    for (path, code) in [("/silent", "url_slow"), ("/drips", "url_slow"), ("/noise", "url_unreachable")] {
+        assert_eq!(error_of(&post(path).await), code, "{path}");
     }
 }
 

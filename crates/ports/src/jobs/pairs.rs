@@ -6,12 +6,16 @@ use serde::{Deserialize, Serialize};
 pub const RENDER: &str = "render";
 /// The name of the kind that packs them.
 pub const PACK: &str = "pack";
+/// The pool whose workers do both.
+pub const POOL: &str = "cpu";
 /// The version of [`Render`] and of [`Pack`].
 pub const VERSION: u16 = 1;
 /// Most pairs of one job that renders.
 pub const MAX_RENDERED: u64 = 256;
 /// Most pairs of one shard.
 pub const MAX_PACKED: u64 = 20_000;
+/// Smallest side of a pair's images, in pixels.
+pub const MIN_SIZE: u32 = 16;
 /// Largest side of a pair's images, in pixels.
 pub const MAX_SIZE: u32 = 1024;
 

@@ -6,9 +6,10 @@
 //! | who hands out tickets | [`Dispatch`] |
 //! | workers | [`Work`], [`Liveness`] |
 //! | users and operators | [`Control`] |
-//! | the scheduler's reconcilers | [`Upkeep`] |
+//! | the scheduler's reconcilers | [`Upkeep`], [`Deliveries`] |
 //! | who looks | [`Reading`], [`Audit`] |
 //! | the API's door | [`Keys`] |
+//! | who is to be told of the ends of batches | [`Webhooks`] |
 //!
 //! # What holds for every method
 //! - It is one transaction (methods that work off many rows say that they are several), durable when it returns.
@@ -34,6 +35,7 @@ mod liveness;
 mod reading;
 mod submission;
 mod upkeep;
+mod webhooks;
 mod work;
 
 pub use account::{Account, Seen, TenantAccount};
@@ -48,6 +50,10 @@ pub use reading::{
 };
 pub use submission::{Idempotency, LoadPart, Loading, Opened, Submission, Submitted, Verdict, VerdictTotals};
 pub use upkeep::{BatchOver, Orphan, Upkeep};
+pub use webhooks::{
+    AttemptEnded, Deliveries, DeliveryFence, DeliveryRecord, DueDelivery, NewWebhook, WebhookRecord,
+    WebhookSecret, Webhooks,
+};
 pub use work::{
     Beat, Claim, Claimed, Completion, Ended, Failure, Fence, HandOver, LeaseTerms, Refusal, Signal, TakeOver,
     Work,
@@ -71,8 +77,21 @@ pub struct Ticket {
 
 /// The whole store, as `Arc<dyn JobStore>`.
 pub trait JobStore:
-    Submission + Dispatch + Work + Liveness + Control + Upkeep + Reading + Audit + Keys
+    Submission + Dispatch + Work + Liveness + Control + Upkeep + Reading + Audit + Keys + Webhooks + Deliveries
 {
 }
 
-impl<T: Submission + Dispatch + Work + Liveness + Control + Upkeep + Reading + Audit + Keys> JobStore for T {}
+impl<T> JobStore for T where
+    T: Submission
+        + Dispatch
+        + Work
+        + Liveness
+        + Control
+        + Upkeep
+        + Reading
+        + Audit
+        + Keys
+        + Webhooks
+        + Deliveries
+{
+}

@@ -23,6 +23,7 @@ pub mod reading;
 pub mod runs;
 pub mod submission;
 pub mod upkeep;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -79,6 +80,11 @@ macro_rules! job_store_suite {
                 a_late_commit_is_not_skipped, ended_jobs_are_read_by_cursor, the_usage_adds_up;
             keys:
                 a_key_is_found_while_it_is_in_force, keys_are_their_tenants, a_key_is_stored_once;
+            webhooks:
+                webhooks_are_their_tenants, webhooks_keep_their_limits, the_end_of_a_batch_is_told_once,
+                every_end_is_told_as_what_it_is, folding_at_once_tells_once, a_delivery_is_claimed_by_one,
+                many_schedulers_claim_each_delivery_once, a_failed_attempt_is_tried_again,
+                what_is_disabled_is_sent_nothing, a_secret_is_rotated, old_deliveries_are_forgotten;
             faults:
                 many_workers_lose_and_double_nothing;
             model:

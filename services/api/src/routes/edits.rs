@@ -6,8 +6,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use retouch_domain::{BatchId, JobId, NewBatch, TenantId};
-use retouch_ports::PortErrorKind;
-use retouch_ports::store::{Idempotency, Submitted};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -117,16 +115,7 @@ async fn submit(
     let receipt = EditReceipt { id: id.to_string(), batch: batch.to_string(), url };
     let meta = Meta::default().to_value()?;
     let batch = NewBatch { id: batch, tenant, band: band.into(), label: None, meta };
-    let answer = serde_json::to_string(&receipt).unwrap_or_default();
-    let record = once.map(|once| Idempotency { key: once.key, fingerprint: once.fingerprint, answer });
-    match app.store.submit(&batch, &[job], record.as_ref()).await {
-        Ok(Submitted::New(_)) => {}
-        Ok(Submitted::Replayed(answer)) => return once::replayed(&answer),
-        Err(error) if error.kind() == PortErrorKind::Conflict && record.is_some() => {
-            return Err(once::reused());
-        }
-        Err(error) => return Err(error.into()),
-    }
-    gate::dispatch(app);
+    let receipt = once::submit(app, &batch, &[job], receipt, once).await?;
+    gate::dispatch(app, &app.options.pool);
     Ok(receipt)
 }

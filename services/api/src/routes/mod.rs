@@ -1,6 +1,7 @@
 //! The routes.
 
 pub(crate) mod batches;
+mod datasets;
 pub(crate) mod docs;
 mod edits;
 pub(crate) mod files;
@@ -9,6 +10,7 @@ pub(crate) mod jobs;
 mod keys;
 mod operations;
 mod usage;
+mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -21,8 +23,10 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(keys::router())
         .merge(files::router())
         .merge(edits::router())
+        .merge(datasets::router())
         .merge(batches::router())
         .merge(jobs::router())
         .merge(fleet::router())
         .merge(usage::router())
+        .merge(webhooks::router())
 }

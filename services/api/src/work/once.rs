@@ -1,7 +1,10 @@
 //! Requests that have an effect once, however often they come.
 
 use axum::http::{HeaderMap, StatusCode};
-use retouch_domain::TenantId;
+use retouch_domain::{NewBatch, NewJob, TenantId};
+use retouch_ports::PortErrorKind;
+use retouch_ports::store::{Idempotency, Submitted};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -45,6 +48,25 @@ pub(crate) async fn earlier<T: DeserializeOwned>(
         Some(given) if given.fingerprint == once.fingerprint => replayed(&given.answer).map(Some),
         Some(_) => Err(reused()),
         None => Ok(None),
+    }
+}
+
+/// Stores a batch in one transaction, once for its idempotency key. Answers `receipt`, or what was answered when the same
+/// request won a race.
+pub(crate) async fn submit<R: Serialize + DeserializeOwned>(
+    app: &App,
+    batch: &NewBatch,
+    jobs: &[NewJob],
+    receipt: R,
+    once: Option<Once>,
+) -> Answer<R> {
+    let answer = serde_json::to_string(&receipt).unwrap_or_default();
+    let record = once.map(|once| Idempotency { key: once.key, fingerprint: once.fingerprint, answer });
+    match app.store.submit(batch, jobs, record.as_ref()).await {
+        Ok(Submitted::New(_)) => Ok(receipt),
+        Ok(Submitted::Replayed(answer)) => replayed(&answer),
+        Err(error) if error.kind() == PortErrorKind::Conflict && record.is_some() => Err(reused()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -62,7 +62,7 @@ async fn each_row_gets_its_verdict() {
     assert_eq!((&verdicts[2]["at"], &verdicts[3]["at"]), (&json!("a"), &json!("instruction")));
     let job = format!("/v1/jobs/{}", verdicts[6]["job"].as_str().unwrap());
     let job = api.get(&job, &tenant.read).await.json();
-    assert_eq!((&job["key"], &job["edit"]["steps"]), (&json!("d"), &json!(5)));
+    assert_eq!((&job["key"], &job["parameters"]["steps"]), (&json!("d"), &json!(5)));
 }
 
 #[tokio::test]

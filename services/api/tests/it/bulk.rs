@@ -48,7 +48,7 @@ async fn the_body_may_be_the_list_of_jobs() {
     let verdicts = lines(&api.get(&format!("/v1/batches/{id}/verdicts.jsonl"), &tenant.read).await);
     assert_eq!((verdicts.len(), &verdicts[1500]["code"]), (1501, &json!("json_malformed")));
     let jobs = api.get(&format!("/v1/batches/{id}/jobs?limit=1"), &tenant.read).await.json();
-    assert_eq!(jobs["jobs"][0]["edit"]["steps"], 5);
+    assert_eq!(jobs["jobs"][0]["parameters"]["steps"], 5);
 }
 
 #[tokio::test]

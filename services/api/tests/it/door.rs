@@ -1,8 +1,9 @@
 //! Who may do what, for every route of the OpenAPI document.
 
 use axum::http::{Method, StatusCode};
-use retouch_domain::Scope;
-use retouch_ports::store::Page;
+use retouch_domain::{EventId, Scope, WebhookId, WebhookKind};
+use retouch_ports::store::{NewWebhook, Page, WebhookSecret};
+use retouch_ports::{Ids, SystemIds};
 use serde_json::{Value, json};
 
 use crate::edits::edit;
@@ -58,6 +59,12 @@ impl Owned {
         api.call(Method::POST, &cancel, Some(&tenant.write), None).await;
         // Over, so that streams of events end.
         api.store.fold(10).await.unwrap();
+        let (webhook, event) = (WebhookId::new(SystemIds.uuid()), EventId::of_test(SystemIds.uuid()));
+        let (url, secret) = ("https://example.com/".to_owned(), WebhookSecret([7; 32]));
+        let record =
+            NewWebhook { id: webhook, tenant: tenant.id, url, kinds: WebhookKind::CHOICE.to_vec(), secret };
+        api.store.add_webhook(&record).await.unwrap();
+        api.store.add_test(tenant.id, webhook, &event).await.unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let things = vec![
             ("{file}", text(&file["id"])),
@@ -65,6 +72,8 @@ impl Owned {
             ("{job}", text(&accepted["id"])),
             ("{batch}", text(&accepted["batch"])),
             ("{image}", "0".to_owned()),
+            ("{webhook}", webhook.to_string()),
+            ("{delivery}", event.to_string()),
         ];
         Self { things }
     }

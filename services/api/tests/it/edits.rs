@@ -36,7 +36,7 @@ async fn an_edit_is_stored_run_and_downloaded() {
     let (job, path) = (job_of(&accepted), accepted.header(header::LOCATION).to_owned());
     let waiting = api.get(&path, &tenant.read).await;
     assert_eq!(waiting.json()["state"], "queued");
-    assert_eq!(waiting.json()["edit"]["model"], "small");
+    assert_eq!(waiting.json()["parameters"]["model"], "small");
     let hands = api.hands();
     let run = hands.claim(tenant.id, job, Band::Interactive).await;
     assert_eq!(

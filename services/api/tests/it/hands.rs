@@ -9,6 +9,7 @@ use retouch_ports::files::run_folder;
 use retouch_ports::jobs::edit::{Edited, EditedFile, Timings};
 use retouch_ports::store::{Claim, Claimed, Completion, Failure, LeaseTerms, Ticket};
 use retouch_ports::{BlobStore, Ids, JobStore, SystemIds};
+use serde_json::Value;
 
 /// A worker's hands.
 pub struct Hands {
@@ -31,14 +32,12 @@ impl Hands {
 
     /// Ends a job with an image.
     pub async fn succeed(&self, claimed: &Claimed, image: &[u8]) {
-        let key = format!("{}0.png", run_folder(claimed.tenant, claimed.batch, claimed.fence));
-        let body = bytes_stream(image.to_vec());
-        let stored = self.blobs.put(&key.parse().unwrap(), body, &PutOptions::default()).await.unwrap();
+        let (key, hash) = self.store_file(claimed, "0.png", image).await;
         let file = EditedFile {
             key,
             media_type: "image/png".to_owned(),
-            bytes: stored.size,
-            hash: stored.hash.to_string(),
+            bytes: image.len() as u64,
+            hash,
             width: 6,
             height: 4,
             seed: 7,
@@ -51,7 +50,19 @@ impl Hands {
             model_hash: String::new(),
             timings: Timings::default(),
         };
-        let output = serde_json::to_value(edited).unwrap();
+        self.end(claimed, serde_json::to_value(edited).unwrap()).await;
+    }
+
+    /// Stores a file of a run; answers its key and its hash.
+    pub async fn store_file(&self, claimed: &Claimed, name: &str, bytes: &[u8]) -> (String, String) {
+        let key = format!("{}{name}", run_folder(claimed.tenant, claimed.batch, claimed.fence));
+        let body = bytes_stream(bytes.to_vec());
+        let stored = self.blobs.put(&key.parse().unwrap(), body, &PutOptions::default()).await.unwrap();
+        (key, stored.hash.to_string())
+    }
+
+    /// Ends a job with this output.
+    pub async fn end(&self, claimed: &Claimed, output: Value) {
         let completion =
             Completion { fence: claimed.fence, output, cost: Cost::default(), children: Vec::new() };
         self.store.commit(&[completion]).await.unwrap();

@@ -3,6 +3,7 @@
 
 mod batches;
 mod bulk;
+mod datasets;
 mod door;
 mod edits;
 mod files;
@@ -11,7 +12,9 @@ mod hands;
 mod keys;
 mod operations;
 mod reading;
+mod webhooks;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -91,11 +94,22 @@ impl Server {
     }
 
     async fn at(clock: Arc<dyn Clock>, options: Options) -> Self {
+        Self::open(clock, None, options).await
+    }
+
+    /// One whose webhooks may lead to a server of the test's own.
+    async fn reaching(address: SocketAddr, options: Options) -> Self {
+        Self::open(Arc::new(SystemClock), Some(address), options).await
+    }
+
+    async fn open(clock: Arc<dyn Clock>, reachable: Option<SocketAddr>, options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name).display().to_string();
         let variable = |name: &str| match name {
             "RETOUCH_STORE_URL" => Some(format!("sqlite:{}", place("jobs.db"))),
             "RETOUCH_BLOBS_URL" => Some(format!("file:{}", place("blobs"))),
+            "RETOUCH_FETCH_ALLOW" => reachable.map(|address| format!("[\"{address}\"]")),
+            "RETOUCH_FETCH_PORTS" => reachable.map(|address| format!("[80, 443, {}]", address.port())),
             _ => None,
         };
         let settings = Settings::load(None, &variable).unwrap();

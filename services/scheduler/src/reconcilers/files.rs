@@ -52,7 +52,7 @@ impl Reconciler for Orphans {
     }
 }
 
-/// Deletes ended batches, answers and submissions whose time is over.
+/// Deletes ended batches, answers, deliveries and submissions whose time is over.
 pub struct Retention {
     store: Arc<dyn JobStore>,
     blobs: Arc<dyn BlobStore>,
@@ -95,7 +95,8 @@ impl Reconciler for Retention {
         let more = self.batches().await?;
         self.loadings().await?;
         let forgotten = self.store.forget_answers(self.options.keep_answers, ROUND).await?;
-        Ok(more || forgotten >= u64::from(ROUND))
+        let deliveries = self.store.forget_deliveries(self.options.keep_deliveries, ROUND).await?;
+        Ok(more || forgotten.max(deliveries) >= u64::from(ROUND))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod jobs;
 pub mod leases;
 pub mod parking;
 pub mod tickets;
+pub mod webhooks;
 
 pub use crate::rounds::Reconciler;
 

@@ -3,16 +3,13 @@
 use retouch_imaging::{EncodeOptions, OutputFormat, RgbImage, encode};
 use retouch_ports::BlobStore;
 use retouch_ports::blob::{PutOptions, bytes_stream};
-use retouch_ports::jobs::pairs::{MAX_RENDERED, MAX_SIZE, Render, RenderedPairs};
+use retouch_ports::jobs::pairs::{MAX_RENDERED, MAX_SIZE, MIN_SIZE, Render, RenderedPairs};
 use retouch_ports::store::Claimed;
 use retouch_scenes::{Pair, PairOptions, Renderer};
 use serde_json::{Value, json};
 
 use super::{PARTS, PairError, check, key, payload, report};
 use crate::run::RunHandle;
-
-/// Smallest side of a pair's images, in pixels.
-const MIN_SIZE: u32 = 16;
 
 pub(super) async fn run(
     blobs: &dyn BlobStore,

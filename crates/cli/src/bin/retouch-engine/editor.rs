@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retouch_bootstrap::Settings;
+use retouch_bootstrap::backends::web;
 use retouch_cli::failure::{Blame, Failure};
-use retouch_cli::services::{worker::fetcher, wrong};
+use retouch_cli::services::wrong;
 use retouch_diffusion::{Kind, ModelFolder, parse_device};
 use retouch_ports::Ports;
 use retouch_worker::Executor;
@@ -25,7 +26,7 @@ pub(crate) fn make(settings: &Settings, ports: &Ports) -> Result<Arc<dyn Executo
             return Err(wrong("[worker] dtype", &problem));
         }
     };
-    let fetch = fetcher(&settings.fetch)?;
+    let fetch = web(&settings.fetch);
     let options = Options {
         max_step: Duration::from_millis(worker.max_step_ms.get().into()),
         model_bytes: match worker.model_mib {

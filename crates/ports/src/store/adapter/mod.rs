@@ -7,6 +7,7 @@ mod intake;
 mod keys;
 mod rows;
 mod rules;
+mod webhooks;
 
 pub use checks::{
     all_changed, batch_is_valid, children_are_valid, conflict, exports_fit, illegal, limits_are_valid,
@@ -20,4 +21,8 @@ pub use rows::{as_i64, beats, changes, counts, dependencies, fences, folded, ids
 pub use rules::{
     Claims, TakingOver, Unfolded, Waits, canceled, each, end, follow, may_be_retried, no_run, reaped,
     retried, runs, signal, start,
+};
+pub use webhooks::{
+    check_webhook_url, kinds, kinds_of, no_such_delivery, no_such_webhook, secret_of, test_data, told,
+    told_given_up, too_many_tests, too_many_webhooks,
 };

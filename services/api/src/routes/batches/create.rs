@@ -194,7 +194,8 @@ fn check(request: &BatchRequest) -> Answer<()> {
     check_metadata(&request.metadata)
 }
 
-fn check_metadata(metadata: &Map<String, Value>) -> Answer<()> {
+/// Refuses metadata that are too much to keep.
+pub(crate) fn check_metadata(metadata: &Map<String, Value>) -> Answer<()> {
     if Value::Object(metadata.clone()).to_string().len() > MAX_METADATA_BYTES {
         let message = format!("use at most {MAX_METADATA_BYTES} bytes as JSON");
         return Err(Problem::invalid_part("metadata", "too_large", message));
@@ -273,7 +274,7 @@ async fn store(app: &App, tenant: TenantId, submission: Submission, once: Option
             put(&app, &meta.rows, rows).await?;
         }
         let receipt = load::load(&app, Loading { meta: batch.meta, ..loading }).await?;
-        gate::dispatch(&app);
+        gate::dispatch(&app, &app.options.pool);
         Ok(receipt)
     });
     stored.await.unwrap_or_else(|_| Err(Problem::broken("the submission was interrupted")))

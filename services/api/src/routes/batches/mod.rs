@@ -9,7 +9,7 @@ mod get;
 mod jsonl;
 mod verdicts;
 
-pub(crate) use create::Rows;
+pub(crate) use create::{Rows, check_metadata};
 use retouch_domain::{Band, BatchId, TenantId};
 use retouch_ports::store::BatchRecord;
 use serde::Deserialize;

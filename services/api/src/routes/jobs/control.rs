@@ -58,6 +58,6 @@ pub(super) async fn retry_job(
         let detail = format!("only a failed, canceled or expired job is retried: it is {}", state.code());
         return Err(Problem::conflict("not_retryable", detail));
     }
-    gate::dispatch(&app);
+    gate::dispatch(&app, &app.options.pool);
     Ok(axum::Json(find(&app, tenant, job).await?.into()))
 }

@@ -4,7 +4,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use retouch_domain::JobId;
+use retouch_ports::BlobKey;
 use retouch_ports::jobs::edit::Edited;
+use retouch_ports::jobs::pairs::PackedShard;
 use retouch_ports::live::Topic;
 use retouch_ports::store::JobRecord;
 use serde::Serialize;
@@ -102,5 +104,34 @@ pub(super) async fn get_image(
     let extension = file.media_type.rsplit('/').next().unwrap_or_default();
     let file_name = format!("{job}-{image}.{extension}");
     let described = Described { media_type: &file.media_type, hash: &file.hash, file_name };
+    content::answer(&app, &key, &described, &headers).await
+}
+
+/// Download the shard that came of a job: a tar file in the layout of WebDataset.
+///
+/// Ranges and `If-None-Match` are honoured. A store that has addresses to give is redirected to.
+#[utoipa::path(
+    get, path = "/v1/jobs/{job}/shard", tag = "jobs", security(("key" = ["read"])),
+    params(("job" = String, Path, description = "The id of the job")),
+    responses(
+        (status = OK, description = "The shard", content_type = "application/x-tar"),
+        (status = PARTIAL_CONTENT, description = "The range", content_type = "application/x-tar"),
+        (status = TEMPORARY_REDIRECT, description = "Where the shard is, for 15 minutes"),
+        (status = NOT_MODIFIED, description = "You have it"), (status = "4XX", body = Problem)
+    )
+)]
+pub(super) async fn get_shard(
+    Reader(tenant): Reader,
+    State(app): State<App>,
+    Path(job): Path<JobId>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let missing = || Problem::not_found("shard");
+    let record = find(&app, tenant, job).await?;
+    let shard = record.output.and_then(|output| serde_json::from_value::<PackedShard>(output).ok());
+    let shard = shard.ok_or_else(missing)?;
+    let key: BlobKey = shard.key.parse().map_err(|_| missing())?;
+    let file_name = shard.key.rsplit('/').next().unwrap_or_default().to_owned();
+    let described = Described { media_type: "application/x-tar", hash: &shard.hash, file_name };
     content::answer(&app, &key, &described, &headers).await
 }

@@ -23,6 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(get::get_job))
         .routes(routes!(get::list_attempts))
         .routes(routes!(get::get_image))
+        .routes(routes!(get::get_shard))
         .routes(routes!(events::get_job_events))
         .routes(routes!(control::cancel_job))
         .routes(routes!(control::retry_job))

@@ -1,4 +1,4 @@
-//! Moments as clients see them: RFC 3339, in UTC.
+//! Moments as users see them: RFC 3339, in UTC.
 
 use retouch_domain::Timestamp;
 use time::OffsetDateTime;

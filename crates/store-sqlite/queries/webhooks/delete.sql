@@ -1,0 +1,1 @@
+delete from webhooks where tenant = ?1 and id = ?2

@@ -1,0 +1,4 @@
+-- ?3 now
+update webhooks set
+    disabled_reason = coalesce(disabled_reason, 'by_owner'), disabled_at = coalesce(disabled_at, ?3)
+where tenant = ?1 and id = ?2

@@ -1,0 +1,6 @@
+-- ?2 behind this id, ?3 most rows
+select id, tenant, url, kinds, previous_until, disabled_reason, disabled_at, created_at
+from webhooks
+where tenant = ?1 and id > ?2
+order by id
+limit ?3
