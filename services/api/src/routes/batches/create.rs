@@ -1,7 +1,7 @@
 //! `POST /v1/batches`.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use retouch_domain::{BatchId, NewBatch, TenantId};
 use retouch_ports::blob::{PutOptions, bytes_stream};
@@ -17,7 +17,7 @@ use crate::door::Writer;
 use crate::extract::{Hashed, Query};
 use crate::gate;
 use crate::problem::{Answer, Problem};
-use crate::routes::files;
+use crate::routes::{accepted, files};
 use crate::work::estimate::{self, Estimate};
 use crate::work::expand::{Expand, Row, expand};
 use crate::work::load::{self, Meta, Receipt};
@@ -97,9 +97,7 @@ pub(super) async fn create_batch(
         Some(receipt) => receipt,
         None => store(&app, tenant, request, rows, once).await?,
     };
-    let location = format!("/v1/batches/{}", receipt.id);
-    let headers = [(header::LOCATION, location), (header::RETRY_AFTER, "1".to_owned())];
-    Ok((StatusCode::ACCEPTED, headers, axum::Json(receipt)).into_response())
+    Ok(accepted(format!("/v1/batches/{}", receipt.id), receipt))
 }
 
 fn check(request: &BatchRequest) -> Answer<()> {
