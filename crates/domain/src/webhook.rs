@@ -204,6 +204,34 @@ impl DeliveryRuling {
     }
 }
 
+impl DeliveryRuling {
+    /// The delivery's state from then on.
+    pub const fn state(self) -> DeliveryState {
+        match self {
+            Self::Delivered => DeliveryState::Delivered,
+            Self::Again(_) => DeliveryState::Pending,
+            Self::GivenUp | Self::Gone => DeliveryState::Failed,
+        }
+    }
+
+    /// The wait before the next attempt, if there is one.
+    pub const fn wait(self) -> Option<Duration> {
+        match self {
+            Self::Again(wait) => Some(wait),
+            Self::Delivered | Self::GivenUp | Self::Gone => None,
+        }
+    }
+
+    /// Why its webhook is disabled: at once, or only if it took nothing for this long.
+    pub fn disables(self) -> Option<(Disabled, Option<Duration>)> {
+        match self {
+            Self::Gone => Some((Disabled::Gone, None)),
+            Self::GivenUp => Some((Disabled::Failing, Some(schedule_length()))),
+            Self::Delivered | Self::Again(_) => None,
+        }
+    }
+}
+
 /// How long one message is tried, without what jitter adds.
 pub fn schedule_length() -> Duration {
     Duration::from_secs(WAITS.iter().sum())

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use retouch_domain::webhook::schedule_length;
-use retouch_domain::{DeliveryRuling, DeliveryState, Disabled};
+use retouch_domain::Disabled;
 use retouch_ports::store::adapter::secret_of;
 use retouch_ports::store::{AttemptEnded, Deliveries, DeliveryFence, DueDelivery, WebhookSecret};
 use serde_json::Value;
@@ -43,27 +42,19 @@ impl PostgresStore {
         let what = "recording an attempt of a delivery";
         let mut tx = self.write(what).await?;
         let fence = &ended.fence;
-        let (state, wait) = match ended.ruling {
-            DeliveryRuling::Delivered => (DeliveryState::Delivered, None),
-            DeliveryRuling::Again(wait) => (DeliveryState::Pending, Some(micros(wait))),
-            DeliveryRuling::GivenUp | DeliveryRuling::Gone => (DeliveryState::Failed, None),
-        };
         let statement = sql!("deliveries/end")
             .bind(fence.webhook.uuid())
             .bind(fence.event.as_str())
             .bind(i32::try_from(fence.epoch).unwrap_or(i32::MAX))
-            .bind(state.code())
-            .bind(wait)
+            .bind(ended.ruling.state().code())
+            .bind(ended.ruling.wait().map(micros))
             .bind(ended.status.map(i32::from))
             .bind(ended.error.as_ref().map(|error| error.code.as_str()))
             .bind(ended.error.as_ref().map(|error| &error.message));
         let recorded = run(statement, &mut tx, what).await? > 0;
-        let disabled = match ended.ruling {
-            DeliveryRuling::Gone if recorded => disable(&mut tx, fence, Disabled::Gone, None).await?,
-            DeliveryRuling::GivenUp if recorded => {
-                disable(&mut tx, fence, Disabled::Failing, Some(micros(schedule_length()))).await?
-            }
-            _ => None,
+        let disabled = match ended.ruling.disables().filter(|_| recorded) {
+            Some((reason, quiet)) => disable(&mut tx, fence, reason, quiet.map(micros)).await?,
+            None => None,
         };
         commit(tx, what).await?;
         Ok(disabled)

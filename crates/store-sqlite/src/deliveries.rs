@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use retouch_domain::webhook::schedule_length;
-use retouch_domain::{DeliveryRuling, DeliveryState, Disabled};
+use retouch_domain::Disabled;
 use retouch_ports::store::adapter::secret_of;
 use retouch_ports::store::{AttemptEnded, Deliveries, DeliveryFence, DueDelivery, WebhookSecret};
 use serde_json::Value;
@@ -29,6 +28,9 @@ impl Deliveries for SqliteStore {
             .fetch_all(&mut *tx)
             .await
             .map_err(failed(what))?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
         let claimed = |row| Ok((Fields(row).int("number")?, due(&Fields(row))?));
         let claimed: Vec<(i64, DueDelivery)> =
             rows.iter().map(claimed).collect::<Read<_>>().map_err(failed(what))?;
@@ -58,29 +60,23 @@ impl SqliteStore {
         let what = "recording an attempt of a delivery";
         let mut tx = self.write(what).await?;
         let fence = &ended.fence;
-        let (state, wait) = match ended.ruling {
-            DeliveryRuling::Delivered => (DeliveryState::Delivered, None),
-            DeliveryRuling::Again(wait) => (DeliveryState::Pending, Some(self.micros_ahead(wait))),
-            DeliveryRuling::GivenUp | DeliveryRuling::Gone => (DeliveryState::Failed, None),
-        };
         let statement = sql!("deliveries/end")
             .bind(fence.webhook.to_string())
             .bind(fence.event.as_str())
             .bind(fence.epoch)
-            .bind(state.code())
-            .bind(wait)
+            .bind(ended.ruling.state().code())
+            .bind(ended.ruling.wait().map(|wait| self.micros_ahead(wait)))
             .bind(ended.status)
             .bind(ended.error.as_ref().map(|error| error.code.as_str()))
             .bind(ended.error.as_ref().map(|error| &error.message))
             .bind(self.micros());
         let recorded = run(statement, &mut tx, what).await? > 0;
-        let disabled = match ended.ruling {
-            DeliveryRuling::Gone if recorded => self.disable(&mut tx, fence, Disabled::Gone, None).await?,
-            DeliveryRuling::GivenUp if recorded => {
-                let since = self.micros_ago(schedule_length());
-                self.disable(&mut tx, fence, Disabled::Failing, Some(since)).await?
+        let disabled = match ended.ruling.disables().filter(|_| recorded) {
+            Some((reason, quiet)) => {
+                let since = quiet.map(|quiet| self.micros_ago(quiet));
+                self.disable(&mut tx, fence, reason, since).await?
             }
-            _ => None,
+            None => None,
         };
         commit(tx, what).await?;
         Ok(disabled)

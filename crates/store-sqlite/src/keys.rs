@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 use retouch_domain::{KeyId, Scope, TenantId};
-use retouch_ports::PortError;
-use retouch_ports::store::adapter::{check_key_name, no_such_key};
+use retouch_ports::store::adapter::{check_key_name, must_be_found};
 use retouch_ports::store::{KeyDigest, KeyRecord, Keys, NewKey, Page};
 
 use crate::error::failed;
@@ -47,7 +46,7 @@ impl Keys for SqliteStore {
             .execute(&self.writer)
             .await
             .map_err(failed("revoking a key"))?;
-        if done.rows_affected() == 0 { Err::<(), PortError>(no_such_key(key)) } else { Ok(()) }
+        must_be_found(done.rows_affected(), "key", key)
     }
 }
 

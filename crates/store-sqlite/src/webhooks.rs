@@ -5,9 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use retouch_domain::webhook::{MAX_WAITING_TESTS, MAX_WEBHOOKS};
 use retouch_domain::{DeliveryState, Disabled, EventId, TenantId, WebhookId, WebhookKind};
-use retouch_ports::PortError;
 use retouch_ports::store::adapter::{
-    check_webhook_url, kinds, kinds_of, no_such_delivery, no_such_webhook, test_data, too_many_tests,
+    check_webhook_url, kinds, kinds_of, must_be_found, not_found, test_data, too_many_tests,
     too_many_webhooks,
 };
 use retouch_ports::store::{DeliveryRecord, NewWebhook, Page, WebhookRecord, WebhookSecret, Webhooks};
@@ -36,7 +35,7 @@ impl Webhooks for SqliteStore {
             .bind(MAX_WEBHOOKS);
         let stored = run(statement, &mut tx, what).await?;
         commit(tx, what).await?;
-        must_be_one(stored, too_many_webhooks)
+        if stored == 0 { Err(too_many_webhooks()) } else { Ok(()) }
     }
 
     async fn webhook(&self, tenant: TenantId, webhook: WebhookId) -> Result<Option<WebhookRecord>> {
@@ -65,7 +64,7 @@ impl Webhooks for SqliteStore {
             .execute(&self.writer)
             .await
             .map_err(failed("rotating a webhook's secret"))?;
-        must_be_one(done.rows_affected(), || no_such_webhook(webhook))
+        must_be_found(done.rows_affected(), "webhook", webhook)
     }
 
     async fn disable_webhook(&self, tenant: TenantId, webhook: WebhookId) -> Result<()> {
@@ -75,7 +74,7 @@ impl Webhooks for SqliteStore {
             .bind(tenant.to_string())
             .bind(webhook.to_string())
             .bind(self.micros());
-        must_be_one(run(statement, &mut tx, what).await?, || no_such_webhook(webhook))?;
+        must_be_found(run(statement, &mut tx, what).await?, "webhook", webhook)?;
         run(sql!("webhooks/hold").bind(webhook.to_string()), &mut tx, what).await?;
         commit(tx, what).await
     }
@@ -84,7 +83,7 @@ impl Webhooks for SqliteStore {
         let what = "enabling a webhook";
         let mut tx = self.write(what).await?;
         let statement = sql!("webhooks/enable").bind(tenant.to_string()).bind(webhook.to_string());
-        must_be_one(run(statement, &mut tx, what).await?, || no_such_webhook(webhook))?;
+        must_be_found(run(statement, &mut tx, what).await?, "webhook", webhook)?;
         let statement = sql!("webhooks/release").bind(webhook.to_string()).bind(self.micros());
         run(statement, &mut tx, what).await?;
         commit(tx, what).await
@@ -94,7 +93,7 @@ impl Webhooks for SqliteStore {
         let what = "deleting a webhook";
         let mut tx = self.write(what).await?;
         let statement = sql!("webhooks/delete").bind(tenant.to_string()).bind(webhook.to_string());
-        must_be_one(run(statement, &mut tx, what).await?, || no_such_webhook(webhook))?;
+        must_be_found(run(statement, &mut tx, what).await?, "webhook", webhook)?;
         run(sql!("webhooks/delete_deliveries").bind(webhook.to_string()), &mut tx, what).await?;
         commit(tx, what).await
     }
@@ -113,7 +112,7 @@ impl Webhooks for SqliteStore {
         if done.rows_affected() > 0 {
             return Ok(());
         }
-        self.webhook(tenant, webhook).await?.ok_or_else(|| no_such_webhook(webhook))?;
+        self.webhook(tenant, webhook).await?.ok_or_else(|| not_found("webhook", webhook))?;
         Err(too_many_tests())
     }
 
@@ -151,13 +150,8 @@ impl Webhooks for SqliteStore {
             .execute(&self.writer)
             .await
             .map_err(failed("delivering once more"))?;
-        must_be_one(done.rows_affected(), || no_such_delivery(event))
+        must_be_found(done.rows_affected(), "delivery", event)
     }
-}
-
-/// A statement that changed nothing found nothing to change.
-fn must_be_one(changed: u64, error: impl Fn() -> PortError) -> Result<()> {
-    if changed == 0 { Err(error()) } else { Ok(()) }
 }
 
 fn webhook_record(row: &Fields<'_>) -> Read<WebhookRecord> {

@@ -252,7 +252,7 @@ fn images(job: &str, output: Option<Value>) -> Vec<ImageObject> {
 
 /// The shard of an output; what other kinds put out has none.
 fn shard(job: &str, output: &Value) -> Option<ShardObject> {
-    let PackedShard { key, samples, bytes, hash } = PackedShard::deserialize(output).ok()?;
-    let name = key.rsplit('/').next().unwrap_or_default().to_owned();
-    Some(ShardObject { url: format!("/v1/jobs/{job}/shard"), name, samples, bytes, sha256: hash })
+    let shard = PackedShard::deserialize(output).ok()?;
+    let (url, name) = (format!("/v1/jobs/{job}/shard"), shard.name().to_owned());
+    Some(ShardObject { url, name, samples: shard.samples, bytes: shard.bytes, sha256: shard.hash })
 }

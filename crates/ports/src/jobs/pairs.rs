@@ -72,3 +72,10 @@ pub struct PackedShard {
     /// SHA-256 of its bytes, in hexadecimal.
     pub hash: String,
 }
+
+impl PackedShard {
+    /// The name that it has among the shards of its set: the end of its key.
+    pub fn name(&self) -> &str {
+        self.key.rsplit('/').next().unwrap_or_default()
+    }
+}

@@ -163,6 +163,27 @@ impl Desk {
         self.store.commit(&completions).await.expect("a commit")
     }
 
+    /// Commits results three by three while others fold, and folds the rest. Answers how often a batch was over.
+    pub async fn commit_while_folding(&self, fences: &[Fence]) -> usize {
+        let mut tasks = Vec::new();
+        for part in fences.chunks(3) {
+            let (store, part) = (self.store.clone(), part.to_vec());
+            tasks.push(tokio::spawn(async move {
+                let completions: Vec<Completion> = part.iter().map(|fence| completion(*fence)).collect();
+                store.commit(&completions).await.expect("a commit");
+                store.fold(3).await.expect("a fold").len()
+            }));
+        }
+        let mut over = 0;
+        for task in tasks {
+            over += task.await.expect("it ended");
+        }
+        while let more @ 1.. = self.store.fold(3).await.expect("a fold").len() {
+            over += more;
+        }
+        over
+    }
+
     /// Fails a run.
     pub async fn fail(&self, fence: Fence, loss: Loss) -> Ended {
         self.store.fail(&[failure(fence, loss)], 0.5).await.expect("a failure")[0]

@@ -102,23 +102,7 @@ pub async fn folding_at_once_counts_once(store: Store) {
         desk.submit(6).await;
     }
     let fences: Vec<Fence> = desk.start().await.iter().map(|run| run.fence).collect();
-    let mut tasks = Vec::new();
-    for part in fences.chunks(3) {
-        let (store, part) = (desk.store.clone(), part.to_vec());
-        tasks.push(tokio::spawn(async move {
-            let completions: Vec<_> = part.iter().map(|fence| super::desk::completion(*fence)).collect();
-            store.commit(&completions).await.unwrap();
-            store.fold(3).await.unwrap().len()
-        }));
-    }
-    let mut over = 0;
-    for task in tasks {
-        over += task.await.unwrap();
-    }
-    while let more @ 1.. = desk.store.fold(3).await.unwrap().len() {
-        over += more;
-    }
-    assert_eq!(over, 5);
+    assert_eq!(desk.commit_while_folding(&fences).await, 5);
     desk.assert_sound().await;
 }
 

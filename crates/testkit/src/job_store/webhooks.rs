@@ -215,19 +215,7 @@ pub async fn folding_at_once_tells_once(store: Store) {
         desk.submit(4).await;
     }
     let fences: Vec<_> = desk.start().await.iter().map(|run| run.fence).collect();
-    let mut tasks = Vec::new();
-    for part in fences.chunks(3) {
-        let (store, part) = (desk.store.clone(), part.to_vec());
-        tasks.push(tokio::spawn(async move {
-            let completions: Vec<_> = part.iter().map(|fence| super::desk::completion(*fence)).collect();
-            store.commit(&completions).await.unwrap();
-            store.fold(3).await.unwrap();
-        }));
-    }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    while !desk.store.fold(3).await.unwrap().is_empty() {}
+    desk.commit_while_folding(&fences).await;
     assert_eq!(deliveries(&desk, &webhook).await.len(), 5);
 }
 

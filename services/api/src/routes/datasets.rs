@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use retouch_domain::spec::MAX_ROWS;
 use retouch_domain::{BatchId, Dependency, JobId, NewBatch, NewJob, RetryPolicy, TenantId};
 use retouch_ports::jobs::pairs::{self, Pack, Render};
@@ -19,10 +19,12 @@ use crate::door::Writer;
 use crate::extract::Hashed;
 use crate::gate;
 use crate::problem::{Answer, Problem};
+use crate::routes::accepted;
 use crate::routes::batches::{BandSpec, check_metadata};
 use crate::work::load::Meta;
 use crate::work::once;
 use crate::work::row::job_id;
+use crate::work::spec::within;
 
 /// The name of the set: a dataset has one.
 const SET: &str = "pairs";
@@ -110,8 +112,7 @@ async fn create_dataset(
             receipt
         }
     };
-    let headers = [(header::LOCATION, receipt.url.clone()), (header::RETRY_AFTER, "1".to_owned())];
-    Ok((StatusCode::ACCEPTED, headers, axum::Json(receipt)).into_response())
+    Ok(accepted(receipt.url.clone(), receipt))
 }
 
 /// Which jobs make a dataset.
@@ -125,22 +126,16 @@ struct Plan {
 impl Plan {
     fn of(request: &DatasetRequest) -> Answer<Self> {
         let (size, shard) = (request.size.unwrap_or(256), request.shard.unwrap_or(1000));
-        let refused = |field, message: String| Err(Problem::invalid_part(field, "out_of_range", message));
-        if !(pairs::MIN_SIZE..=pairs::MAX_SIZE).contains(&size) {
-            return refused("size", format!("use {} to {}", pairs::MIN_SIZE, pairs::MAX_SIZE));
-        }
-        if !(1..=pairs::MAX_PACKED).contains(&shard) {
-            return refused("shard", format!("use 1 to {}", pairs::MAX_PACKED));
-        }
+        let range = format!("use {} to {}", pairs::MIN_SIZE, pairs::MAX_SIZE);
+        within("size", size, pairs::MIN_SIZE, pairs::MAX_SIZE, &range)?;
+        within("shard", shard, 1, pairs::MAX_PACKED, &format!("use 1 to {}", pairs::MAX_PACKED))?;
         let plan = Self { pairs: request.pairs, seed: request.seed, size, shard };
         let jobs = plan.count();
-        if jobs == 0 || jobs > MAX_ROWS as u64 {
-            let message = format!(
-                "it would be {jobs} jobs of {RENDERED} pairs or a shard: 1 to {MAX_ROWS} make a dataset. Use larger \
-                 shards, or several datasets whose seeds follow each other"
-            );
-            return refused("pairs", message);
-        }
+        let range = format!(
+            "it would be {jobs} jobs of {RENDERED} pairs or a shard: 1 to {MAX_ROWS} make a dataset. Use larger \
+             shards, or several datasets whose seeds follow each other"
+        );
+        within("pairs", jobs, 1, MAX_ROWS as u64, &range)?;
         Ok(plan)
     }
 
@@ -168,15 +163,13 @@ impl Plan {
         for shard in 0..self.shards() {
             let (start, end) = (shard * self.shard, self.pairs.min((shard + 1) * self.shard));
             let mut after = Vec::new();
-            let mut first = start;
-            while first < end {
+            for first in (start..end).step_by(RENDERED as usize) {
                 let count = RENDERED.min(end - first);
                 let render = Render { set: set(), seed: self.seed, first, count, size: self.size };
                 let area = (f64::from(self.size) / 128.0).powi(2);
                 let id = job_id(batch, jobs.len() as u64);
                 jobs.push(job(id, pairs::RENDER, &render, count as f64 * PAIR_MS * area, Vec::new())?);
                 after.push(Dependency::Job(id));
-                first += count;
             }
             // Fits: there are at most as many shards as rows.
             let pack = Pack { set: set(), first: start, count: end - start, shard: shard as u32 };
@@ -188,15 +181,15 @@ impl Plan {
 }
 
 fn job(id: JobId, kind: &str, payload: &impl Serialize, ms: f64, after: Vec<Dependency>) -> Answer<NewJob> {
-    let broken = |_| Problem::broken("a job of the dataset has no valid form");
+    let broken = || Problem::broken("a job of the dataset has no valid form");
     let job = NewJob {
         id,
         key: None,
-        kind: kind.parse().map_err(|_| broken(()))?,
+        kind: kind.parse().map_err(|_| broken())?,
         version: pairs::VERSION,
-        payload: serde_json::to_value(payload).map_err(|_| broken(()))?,
+        payload: serde_json::to_value(payload).map_err(|_| broken())?,
         inputs: Vec::new(),
-        pool: pairs::POOL.parse().map_err(|_| broken(()))?,
+        pool: pairs::POOL.parse().map_err(|_| broken())?,
         shape: String::new(),
         // Saturates; at least 1 is what the store takes.
         cost_ms: ms.max(1.0) as u32,
@@ -206,6 +199,6 @@ fn job(id: JobId, kind: &str, payload: &impl Serialize, ms: f64, after: Vec<Depe
         retry: RetryPolicy::default(),
         after,
     };
-    job.check().map_err(|_| broken(()))?;
+    job.check().map_err(|_| broken())?;
     Ok(job)
 }

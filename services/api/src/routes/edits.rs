@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use retouch_domain::{BatchId, JobId, NewBatch, TenantId};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::gate;
 use crate::objects::JobObject;
 use crate::problem::{Answer, Problem};
 use crate::routes::batches::BandSpec;
-use crate::routes::{files, jobs};
+use crate::routes::{accepted, files, jobs};
 use crate::watch;
 use crate::work::expand::Row;
 use crate::work::load::Meta;
@@ -82,8 +82,7 @@ async fn create_edit(
             return Ok(axum::Json(JobObject::from(job)).into_response());
         }
     }
-    let headers = [(header::LOCATION, receipt.url.clone()), (header::RETRY_AFTER, "1".to_owned())];
-    Ok((StatusCode::ACCEPTED, headers, axum::Json(receipt)).into_response())
+    Ok(accepted(receipt.url.clone(), receipt))
 }
 
 fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {

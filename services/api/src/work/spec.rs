@@ -116,7 +116,8 @@ fn wrong(pointer: &str, code: &str, message: impl Into<String>) -> FieldError {
     FieldError { pointer: pointer.to_owned(), code: code.to_owned(), message: message.into() }
 }
 
-fn within<T: PartialOrd>(pointer: &str, value: T, least: T, most: T, range: &str) -> Checked<T> {
+/// Refuses a number outside of its range.
+pub(crate) fn within<T: PartialOrd>(pointer: &str, value: T, least: T, most: T, range: &str) -> Checked<T> {
     if value >= least && value <= most { Ok(value) } else { Err(wrong(pointer, "out_of_range", range)) }
 }
 

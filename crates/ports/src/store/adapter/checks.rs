@@ -13,6 +13,11 @@ pub fn not_found(what: &str, id: impl Display) -> PortError {
     PortError::new(PortErrorKind::NotFound, format!("there is no {what} {id}"))
 }
 
+/// A statement that changed nothing found nothing of the tenant's to change.
+pub fn must_be_found(changed: u64, what: &str, id: impl Display) -> Result<()> {
+    if changed > 0 { Ok(()) } else { Err(not_found(what, id)) }
+}
+
 /// The state does not allow it.
 pub fn conflict(text: impl Into<String>) -> PortError {
     PortError::new(PortErrorKind::Conflict, text)

@@ -1,6 +1,5 @@
 //! What both stores say about keys.
 
-use retouch_domain::KeyId;
 use retouch_domain::spec::MAX_TEXT_BYTES;
 
 use crate::{PortError, PortErrorKind};
@@ -15,9 +14,4 @@ pub fn check_key_name(name: &str) -> Result<(), PortError> {
     }
     let text = format!("the name of a key has at most {MAX_TEXT_BYTES} bytes, and no character NUL");
     Err(PortError::new(PortErrorKind::Invalid, text))
-}
-
-/// The tenant has no such key.
-pub fn no_such_key(key: KeyId) -> PortError {
-    PortError::new(PortErrorKind::NotFound, format!("there is no key {key}"))
 }

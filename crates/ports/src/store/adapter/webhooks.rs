@@ -4,7 +4,7 @@ use retouch_domain::webhook::{MAX_URL_BYTES, MAX_WAITING_TESTS, MAX_WEBHOOKS};
 use retouch_domain::{BatchId, BatchState, Counts, EventId, TenantId, WebhookId, WebhookKind};
 use serde_json::{Value, json};
 
-use super::Unfolded;
+use super::{Unfolded, conflict};
 use crate::store::{BatchOver, WebhookSecret};
 use crate::{PortError, PortErrorKind};
 
@@ -20,26 +20,14 @@ pub fn check_webhook_url(url: &str) -> Result<(), PortError> {
     Err(PortError::new(PortErrorKind::Invalid, text))
 }
 
-/// The tenant has no such webhook.
-pub fn no_such_webhook(webhook: WebhookId) -> PortError {
-    PortError::new(PortErrorKind::NotFound, format!("there is no webhook {webhook}"))
-}
-
-/// The webhook has no such delivery.
-pub fn no_such_delivery(event: &EventId) -> PortError {
-    PortError::new(PortErrorKind::NotFound, format!("there is no delivery {event}"))
-}
-
 /// The tenant has as many webhooks as it may have.
 pub fn too_many_webhooks() -> PortError {
-    let text = format!("there are {MAX_WEBHOOKS} webhooks already, which is the most: delete one first");
-    PortError::new(PortErrorKind::Conflict, text)
+    conflict(format!("there are {MAX_WEBHOOKS} webhooks already, which is the most: delete one first"))
 }
 
 /// As many tests wait as may.
 pub fn too_many_tests() -> PortError {
-    let text = format!("{MAX_WAITING_TESTS} tests of the webhook wait already: see its deliveries");
-    PortError::new(PortErrorKind::Conflict, text)
+    conflict(format!("{MAX_WAITING_TESTS} tests of the webhook wait already: see its deliveries"))
 }
 
 /// Kinds as they are stored.

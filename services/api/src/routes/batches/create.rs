@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use retouch_domain::{BatchId, NewBatch, TenantId};
 use retouch_ports::ByteStream;
@@ -19,7 +19,7 @@ use crate::door::Writer;
 use crate::extract::{Hashed, Query, says_jsonl};
 use crate::gate;
 use crate::problem::{Answer, Problem};
-use crate::routes::files;
+use crate::routes::{accepted, files};
 use crate::spool::{Most, Spool};
 use crate::work::estimate::{self, Estimate};
 use crate::work::expand::{Expand, Row, expand};
@@ -129,9 +129,7 @@ pub(super) async fn create_batch(
         Some(receipt) => receipt,
         None => store(&app, tenant, submission, once).await?,
     };
-    let location = format!("/v1/batches/{}", receipt.id);
-    let headers = [(header::LOCATION, location), (header::RETRY_AFTER, "1".to_owned())];
-    Ok((StatusCode::ACCEPTED, headers, axum::Json(receipt)).into_response())
+    Ok(accepted(format!("/v1/batches/{}", receipt.id), receipt))
 }
 
 /// Reads a body that says where the rows are.

@@ -131,7 +131,7 @@ pub(super) async fn get_shard(
     let shard = record.output.and_then(|output| serde_json::from_value::<PackedShard>(output).ok());
     let shard = shard.ok_or_else(missing)?;
     let key: BlobKey = shard.key.parse().map_err(|_| missing())?;
-    let file_name = shard.key.rsplit('/').next().unwrap_or_default().to_owned();
+    let file_name = shard.name().to_owned();
     let described = Described { media_type: "application/x-tar", hash: &shard.hash, file_name };
     content::answer(&app, &key, &described, &headers).await
 }
