@@ -9,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result, contain};
+use crate::training::Begin;
 
 /// Where and in which type weights are wanted, and the account of what was asked for.
 pub struct Weights {
@@ -49,7 +50,7 @@ impl Weights {
 
     /// The top of the tensor names.
     pub fn root(&self) -> Scope<'_> {
-        Scope { weights: self, prefix: String::new(), zero: false }
+        Scope { weights: self, prefix: String::new(), begin: Begin::Drawn }
     }
 
     /// Ends loading: an error that lists every missing or wrong-shaped tensor, or the report.
@@ -78,14 +79,14 @@ impl Weights {
 pub struct Scope<'a> {
     weights: &'a Weights,
     prefix: String,
-    zero: bool,
+    begin: Begin,
 }
 
 impl<'a, D: Display> std::ops::Div<D> for &Scope<'a> {
     type Output = Scope<'a>;
 
     fn div(self, part: D) -> Scope<'a> {
-        Scope { weights: self.weights, prefix: format!("{}{part}.", self.prefix), zero: self.zero }
+        Scope { weights: self.weights, prefix: format!("{}{part}.", self.prefix), begin: self.begin }
     }
 }
 
@@ -100,7 +101,12 @@ impl<'a, D: Display> std::ops::Div<D> for Scope<'a> {
 impl Scope<'_> {
     /// The same path; what a new training makes below it begins at zero.
     pub fn zeroed(self) -> Self {
-        Self { zero: true, ..self }
+        self.beginning(Begin::Zero)
+    }
+
+    /// The same path; what a new training makes below it begins so.
+    pub(crate) fn beginning(self, begin: Begin) -> Self {
+        Self { begin, ..self }
     }
 
     /// Whether weights are asked for to be trained, or to pass gradients on: as float32 leaves, in no other layout.
@@ -168,7 +174,7 @@ impl Scope<'_> {
         let weights = self.weights;
         let found = match weights.checkpoint.trained() {
             None => weights.checkpoint.tensor(&full, shape),
-            Some(parameters) => parameters.leaf(&full, shape, self.zero),
+            Some(parameters) => parameters.leaf(&full, shape, self.begin),
         };
         weights.used.borrow_mut().insert(full);
         match found {

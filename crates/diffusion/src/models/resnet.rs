@@ -5,6 +5,7 @@
 use tch::Tensor;
 
 use crate::nn::{Activation, Conv2d, GroupNorm, Linear, dims4, from_tokens, to_tokens};
+use crate::training::Begin;
 use crate::weights::Scope;
 
 /// What the residual blocks of one network have in common.
@@ -36,9 +37,9 @@ impl ResnetBlock {
             conv1: Conv2d::same3(&(at / "conv1"), inputs, outputs),
             time_emb_proj: time.map(|t| Linear::new(&(at / "time_emb_proj"), t, outputs, true)),
             norm2: GroupNorm::new(&(at / "norm2"), outputs, groups, eps),
-            conv2: Conv2d::same3(&(at / "conv2"), outputs, outputs),
+            conv2: Conv2d::same3(&(at / "conv2").zeroed(), outputs, outputs),
             conv_shortcut: (inputs != outputs)
-                .then(|| Linear::pointwise(&(at / "conv_shortcut"), inputs, outputs)),
+                .then(|| Linear::pointwise(&through(at / "conv_shortcut", 0, 1), inputs, outputs)),
             act,
         }
     }
@@ -60,6 +61,11 @@ impl ResnetBlock {
     }
 }
 
+/// The path of a layer that begins by passing channels on.
+fn through(at: Scope, first: i64, taps: i64) -> Scope {
+    at.beginning(Begin::Through { first, taps })
+}
+
 /// A convolution of stride 2.
 pub(crate) struct Downsample {
     conv: Conv2d,
@@ -69,7 +75,9 @@ pub(crate) struct Downsample {
 impl Downsample {
     /// With `padding` 0 the right and bottom edge get one row of zeros instead.
     pub(crate) fn new(at: &Scope, channels: i64, padding: i64) -> Self {
-        Self { conv: Conv2d::new(&(at / "conv"), channels, channels, 3, 2, padding), pad: padding == 0 }
+        // The window's rows and columns that are the output's own, without those of padding.
+        let at = through(at / "conv", padding, 2);
+        Self { conv: Conv2d::new(&at, channels, channels, 3, 2, padding), pad: padding == 0 }
     }
 
     /// `[b, c, h, w]` to `[b, c, h/2, w/2]`.
@@ -85,7 +93,7 @@ pub(crate) struct Upsample {
 
 impl Upsample {
     pub(crate) fn new(at: &Scope, channels: i64) -> Self {
-        Self { conv: Conv2d::same3(&(at / "conv"), channels, channels) }
+        Self { conv: Conv2d::same3(&through(at / "conv", 1, 1), channels, channels) }
     }
 
     /// `[b, c, h, w]` to `[b, c, size.0, size.1]`.

@@ -21,7 +21,7 @@ pub use adamw::{AdamW, Optimization, Stepped};
 pub use error::{Result, TrainingError};
 pub use examples::{Example, Examples, Picture};
 pub use flat::Flat;
-pub(crate) use parameters::Parameters;
+pub(crate) use parameters::{Begin, Parameters};
 pub use recipe::{
     ClipRecipe, DenoiserRecipe, LatentsRecipe, Recipe, SpatialRecipe, TokenizerRecipe, VaeRecipe,
 };

@@ -62,6 +62,8 @@ pub struct TokenizerRecipe {
 pub struct VaeRecipe {
     /// `vae/config.json`; `scaling_factor` is measured after the training.
     pub config: Map<String, Value>,
+    /// Pixels a side of what is cut out of each image, anywhere; whole images if absent.
+    pub crop: Option<u32>,
     /// Its loss.
     #[serde(default)]
     pub loss: AutoencoderLoss,
@@ -175,6 +177,12 @@ impl Recipe {
                 "size is {}: use a multiple of {multiple}, which vae and unet divide",
                 self.size
             ));
+        }
+        let factor = 1 << (levels(vae) - 1);
+        if let Some(crop) = self.vae.crop
+            && (crop == 0 || crop > self.size || !crop.is_multiple_of(factor))
+        {
+            return Err(format!("vae.crop is {crop}: use a multiple of {factor}, at most {}", self.size));
         }
         let latent = number(vae, "latent_channels", 4);
         for field in ["in_channels", "out_channels"] {

@@ -198,7 +198,7 @@ impl SpatialTransformer {
             blocks: (0..config.transformer_layers_per_block[level])
                 .map(|i| block(at / "transformer_blocks" / i))
                 .collect(),
-            proj_out: projection(at / "proj_out"),
+            proj_out: projection((at / "proj_out").zeroed()),
         }
     }
 

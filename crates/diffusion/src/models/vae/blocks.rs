@@ -25,7 +25,8 @@ impl Attention {
         let old = (at / "query").has("weight");
         let names =
             if old { ["query", "key", "value", "proj_attn"] } else { ["to_q", "to_k", "to_v", "to_out.0"] };
-        let [q, k, v, out] = names.map(|name| Linear::new(&(at / name), channels, channels, true));
+        let [q, k, v] = [0, 1, 2].map(|i| Linear::new(&(at / names[i]), channels, channels, true));
+        let out = Linear::new(&(at / names[3]).zeroed(), channels, channels, true);
         Self { group_norm: GroupNorm::new(&(at / "group_norm"), channels, groups, EPS), q, k, v, out }
     }
 

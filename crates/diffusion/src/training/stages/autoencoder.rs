@@ -1,9 +1,11 @@
 //! The autoencoder's stage.
 
+use rand::Rng;
 use tch::{Device, Kind, Tensor};
 
 use super::{Outcome, StageName, Training, Watch};
 use crate::models::vae::{Vae, VaeConfig};
+use crate::nn::dims4;
 use crate::training::Parameters;
 use crate::training::error::Result;
 use crate::training::examples::{Ahead, Picture};
@@ -23,7 +25,8 @@ impl Training {
         let recipe = &self.recipe.vae;
         let config = VaeConfig::from_file(&self.write_config(PART, &recipe.config)?)?;
         let seed = self.seed(StageName::Vae);
-        let (latent, side) = (config.latent_channels, i64::from(self.recipe.size) / config.factor());
+        let crop = i64::from(recipe.crop.unwrap_or(self.recipe.size));
+        let (latent, side) = (config.latent_channels, crop / config.factor());
         let parameters = Parameters::new(seed, self.options.device, true);
         parameters.insert("quant_conv.bias", &first_moments(latent));
         let vae = Vae::in_training(config, parameters, self.options.kind)?;
@@ -41,8 +44,9 @@ impl Training {
                 let Some(example) = ahead.next()? else { break };
                 pictures.extend([example.before, example.after]);
             }
-            let images = stack(pictures.iter());
-            let noise = run.draws().normal.next(&[pictures.len() as i64, latent, side, side]);
+            let mut draws = run.draws();
+            let images = cut(&stack(pictures.iter()), crop, &mut draws.rng);
+            let noise = draws.normal.next(&[pictures.len() as i64, latent, side, side]);
             Ok(autoencoder(&vae, &images, &noise, &recipe.loss))
         })?;
         if outcome == Outcome::Done {
@@ -56,6 +60,16 @@ impl Training {
         let (vae, _) = Vae::load(&self.layout.part(PART), None, self.options.device, Kind::Float)?;
         Ok(vae)
     }
+}
+
+/// A square of `side` out of each of `images [b, 3, h, w]`, wherever it may lie.
+fn cut(images: &Tensor, side: i64, rng: &mut impl Rng) -> Tensor {
+    let (images_in_all, _, height, width) = dims4(images);
+    let mut one = |i: i64| {
+        let (top, left) = (rng.random_range(0..=height - side), rng.random_range(0..=width - side));
+        images.get(i).narrow(1, top, side).narrow(2, left, side)
+    };
+    Tensor::stack(&(0..images_in_all).map(&mut one).collect::<Vec<_>>(), 0)
 }
 
 /// The bias of means and log-variances `[2·C]` before training. A posterior as wide as the prior would hide its mean,

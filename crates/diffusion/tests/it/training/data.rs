@@ -64,6 +64,7 @@ fn a_recipe_is_read_strictly() {
     let no_signal = "\"epsilon\"\nrescale_betas_zero_snr = true";
     assert!(refuse("\"v_prediction\"", no_signal).contains("needs prediction_type"));
     assert!(refuse("seed = 7", "seed = 1073741824").contains("use 0 to 1073741823"));
+    assert!(refuse("crop = 8", "crop = 7").contains("vae.crop is 7"));
     assert!(refuse("[vae.training]", "[vae.loss]\nedges = inf\n\n[vae.training]").contains("vae.loss"));
     assert!(refuse("learning_rate = 5e-3", "learning_rate = -1").contains("vae.training.optimizer"));
 }
