@@ -45,6 +45,8 @@ enum Task {
     Bench(bench::Args),
     /// Kill, freeze and restart everything for a while, and count what was lost or doubled
     Chaos(processes::Args),
+    /// Edit rendered images in bulk with the shipped model, kill the server half way, and judge the results
+    Demo(processes::Args),
     /// Compare Blender's pictures of scenes with the ray caster's
     Blender(blender::Args),
 }
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
     let outcome = Workspace::locate().and_then(|workspace| match Cli::parse().task {
         Task::Services(args) => services::run(&args, &workspace),
         Task::Chaos(args) => processes::run("retouch-chaos", &args, &workspace),
+        Task::Demo(args) => processes::demo(&args, &workspace),
         Task::Setup(args) => done(setup::run(&args, &workspace)),
         Task::Tidy => done(tidy::run(&workspace)),
         Task::Test(args) => done(test::run(&args, &workspace)),

@@ -1,5 +1,5 @@
 //! `cargo xtask chaos` and `cargo xtask bench queue`: programs of `tests/` that start processes of ours, on servers of
-//! their own.
+//! their own. `cargo xtask demo`: one that starts what users start, and needs no server.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::command;
 use crate::services::Services;
+use crate::setup;
 use crate::workspace::Workspace;
 
 /// Options of the program; `--help` lists them.
@@ -27,11 +28,26 @@ pub(crate) fn run(program: &str, args: &Args, workspace: &Workspace) -> Result<E
     let services = Services::for_run(workspace)?;
     let mut call = Command::new(workspace.target_dir()?.join("debug").join(program));
     call.args(&args.options).envs(services.environment().iter().cloned());
-    let status = command::status(&mut call)?;
+    let code = ended(&mut call);
     drop(services);
+    code
+}
+
+/// Sets up, builds `retouch`, and runs the demonstration.
+pub(crate) fn demo(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
+    setup::run(&setup::Args::default(), workspace)?;
+    let programs = ["--bin", "retouch", "--bin", "retouch-engine", "--example", "demo"];
+    command::run(workspace.cargo().args(["build", "--release", "--package", "retouch"]).args(programs))?;
+    let program = workspace.target_dir()?.join("release/examples/demo");
+    ended(Command::new(program).args(&args.options).current_dir(workspace.root()))
+}
+
+/// Runs a program; its exit status.
+fn ended(call: &mut Command) -> Result<ExitCode> {
+    let status = command::status(call)?;
     match status.code() {
         Some(0) => Ok(ExitCode::SUCCESS),
         Some(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
-        None => bail!("`{}` ended with {status}", command::line(&call)),
+        None => bail!("`{}` ended with {status}", command::line(call)),
     }
 }

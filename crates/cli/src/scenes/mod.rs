@@ -4,7 +4,6 @@ mod blend;
 mod dataset;
 mod preview;
 mod render;
-mod text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

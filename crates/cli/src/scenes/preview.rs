@@ -7,15 +7,13 @@ use retouch_scenes::{Pair, Renderer};
 use serde_json::json;
 
 use super::dataset::write_whole;
-use super::text::{self, LINE};
 use super::{PreviewArgs, png, scene_failure};
+use retouch_cli::drawing::{self, INK, LINE, PAPER};
 use retouch_cli::failure::{Blame, Failure, chain, print};
 
 /// Between images, and between pairs.
 const GAP: u32 = 4;
 const MARGIN: u32 = 12;
-const PAPER: u8 = 255;
-const INK: [u8; 3] = [20, 20, 24];
 
 pub(super) fn run(args: &PreviewArgs) -> Result<(), Failure> {
     let sheet = draw(args)?;
@@ -66,7 +64,7 @@ fn sample(args: &PreviewArgs, renderer: &mut Renderer) -> Result<Vec<Tile>, Fail
     let tile = |number| {
         let pair = Pair::sample_with(args.sampling.seed.wrapping_add(number), &options, renderer)
             .map_err(|error| Failure::new(Blame::Parameters, error.code(), chain(&error)))?;
-        let lines = text::wrapped(&pair.instruction, 2 * args.size + GAP);
+        let lines = drawing::wrapped(&pair.instruction, 2 * args.size + GAP);
         Ok(Tile { pair, lines })
     };
     (0..args.count).map(tile).collect()
@@ -81,12 +79,10 @@ fn draw_tile(
 ) -> Result<(), Failure> {
     for (scene, shift) in [(&tile.pair.before, 0), (&tile.pair.after, size + GAP)] {
         let rendered = renderer.render(scene, size, size).map_err(|error| scene_failure(&error))?;
-        for (x, y, pixel) in rendered.image.enumerate_pixels() {
-            sheet.put_pixel(left + shift + x, top + y, *pixel);
-        }
+        drawing::place(sheet, &rendered.image, (left + shift, top));
     }
     for (line, index) in tile.lines.iter().zip(0..) {
-        text::write(sheet, line, (left, top + size + GAP + index * LINE), INK);
+        drawing::write(sheet, line, (left, top + size + GAP + index * LINE), INK);
     }
     Ok(())
 }

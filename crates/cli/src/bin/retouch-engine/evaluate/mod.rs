@@ -4,8 +4,6 @@ mod args;
 mod editor;
 mod sheet;
 mod store;
-#[path = "../../../scenes/text.rs"]
-mod text;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
