@@ -103,12 +103,17 @@ fn parts(only: &[Part], filtered: bool) -> Vec<Part> {
     needs_setup.then_some(Part::Setup).into_iter().chain(chosen).collect()
 }
 
+/// LibTorch computes in one thread where a test asks for no number: tests that run side by side would otherwise wait for
+/// each other's threads, which spin. Twenty times as long, with two tests on two cores.
+const ONE_THREAD: (&str, &str) = ("OMP_NUM_THREADS", "1");
+
 /// nextest where it is installed; it leaves the documentation tests to `cargo test`.
 fn run_tests(filter: Option<&str>, workspace: &Workspace) -> Result<()> {
     let services = Services::for_run(workspace)?;
     let cargo = |words: &[&str]| {
         let environment = services.environment().iter().cloned();
-        command::run(workspace.cargo().envs(environment).args(words).args(filter))
+        let (name, number) = ONE_THREAD;
+        command::run(workspace.cargo().envs(environment).env(name, number).args(words).args(filter))
     };
     // First, so that the executable that stays in the target folder is the whole one.
     cargo(&[&["test"], &WITHOUT_ENGINE[..]].concat())?;

@@ -38,7 +38,8 @@ impl Bulk {
         let of = |level| suite.some(Some(level), Some(EDITS)).into_iter().cloned();
         // Level after level, kind after kind: every second one first, so that both bands have all kinds.
         let all: Vec<Case> = LEVELS.into_iter().flat_map(of).collect();
-        let cases: Vec<Case> = [0, 1].into_iter().flat_map(|first| all.iter().skip(first).step_by(2).cloned()).collect();
+        let cases: Vec<Case> =
+            [0, 1].into_iter().flat_map(|first| all.iter().skip(first).step_by(2).cloned()).collect();
         let mut renderer = Renderer::new();
         let question = |case: &Case| suite.question(case, Row::Plain, &mut renderer);
         let questions: Result<Vec<Question>, SuiteError> = cases.iter().map(question).collect();
@@ -115,7 +116,10 @@ fn wrong(file: &Value) -> [(&'static str, Value); 2] {
     let instruction = "make the vase blue";
     [
         ("wrong-address", json!({ "image": {"url": "http://127.0.0.1/x.png"}, "instruction": instruction })),
-        ("wrong-model", json!({ "image": {"file": file}, "instruction": instruction, "model": "no-such-model" })),
+        (
+            "wrong-model",
+            json!({ "image": {"file": file}, "instruction": instruction, "model": "no-such-model" }),
+        ),
     ]
 }
 

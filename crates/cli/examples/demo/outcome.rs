@@ -60,7 +60,8 @@ impl Outcome {
 
     /// Judges the results, in the order of the cases.
     pub fn judge(&self, bulk: &Bulk) -> Result<Judged, Failure> {
-        let by_key: BTreeMap<&String, &Vec<u8>> = self.images.iter().map(|(key, image)| (key, image)).collect();
+        let by_key: BTreeMap<&String, &Vec<u8>> =
+            self.images.iter().map(|(key, image)| (key, image)).collect();
         let mut detector = Detector::new(bulk.suite());
         let mut results = Vec::with_capacity(bulk.cases().len());
         for (at, case) in bulk.cases().iter().enumerate() {

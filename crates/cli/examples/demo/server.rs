@@ -31,7 +31,11 @@ impl Server {
         let (url, key) = (text("url"), text("key"));
         let server = Self { child, url, key, http: reqwest::Client::new() };
         if server.url.is_empty() {
-            return Err(Failure::new(Blame::Server, "server_unstarted", format!("`retouch up` said {line:?}")));
+            return Err(Failure::new(
+                Blame::Server,
+                "server_unstarted",
+                format!("`retouch up` said {line:?}"),
+            ));
         }
         Ok(server)
     }
@@ -105,7 +109,11 @@ async fn send(request: RequestBuilder) -> Result<Vec<u8>, Failure> {
     if status.is_success() {
         return Ok(body.into());
     }
-    Err(Failure::new(Blame::Server, "request_refused", format!("{status}: {}", String::from_utf8_lossy(&body))))
+    Err(Failure::new(
+        Blame::Server,
+        "request_refused",
+        format!("{status}: {}", String::from_utf8_lossy(&body)),
+    ))
 }
 
 fn json(body: &[u8]) -> Result<Value, Failure> {

@@ -107,7 +107,8 @@ impl Parameters {
             (Begin::Through { first, taps }, &[outputs, inputs, ..]) => {
                 let drawn = self.initial(name, shape, Begin::Drawn) * THROUGH_NOISE;
                 let mut same = drawn.narrow(2, first, taps).narrow(3, first, taps);
-                same += Tensor::eye_m(outputs, inputs, options).view([outputs, inputs, 1, 1]) / (taps * taps) as f64;
+                same += Tensor::eye_m(outputs, inputs, options).view([outputs, inputs, 1, 1])
+                    / (taps * taps) as f64;
                 return drawn;
             }
             _ => {}
