@@ -41,7 +41,8 @@ fn every_stage_learns_and_the_models_run() {
     let losses = finish(&training);
     let of = |stage| losses.iter().filter(move |(own, _)| *own == stage).map(|(_, loss)| *loss);
     let (first, last) = (of(StageName::Vae).next(), of(StageName::Vae).next_back());
-    assert!(last < first.map(|first| first / 2.0), "the autoencoder went from {first:?} to {last:?}");
+    // The first line is of 5 steps already, and a new autoencoder passes colours on.
+    assert!(last < first.map(|first| first * 0.6), "the autoencoder went from {first:?} to {last:?}");
     for stage in [StageName::TextToImage, StageName::Editor, StageName::Spatial, StageName::Clip] {
         assert_eq!(of(stage).count(), 4, "a line of metrics every 3 of 12 steps");
         assert!(of(stage).all(f64::is_finite));
