@@ -1,5 +1,5 @@
 //! `cargo xtask chaos` and `cargo xtask bench queue`: programs of `tests/` that start processes of ours, on servers of
-//! their own. `cargo xtask demo`: one that starts what users start, and needs no server.
+//! their own. `cargo xtask demo` and `cargo xtask bench worker`: examples, which need no server.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -36,9 +36,16 @@ pub(crate) fn run(program: &str, args: &Args, workspace: &Workspace) -> Result<E
 /// Sets up, builds `retouch`, and runs the demonstration.
 pub(crate) fn demo(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
     setup::run(&setup::Args::default(), workspace)?;
-    let programs = ["--bin", "retouch", "--bin", "retouch-engine", "--example", "demo"];
-    command::run(workspace.cargo().args(["build", "--release", "--package", "retouch"]).args(programs))?;
-    let program = workspace.target_dir()?.join("release/examples/demo");
+    let bins = ["build", "--release", "--package", "retouch", "--bins"];
+    command::run(workspace.cargo().args(bins))?;
+    example("retouch", "demo", args, workspace)
+}
+
+/// Builds an example, optimised, and runs it.
+pub(crate) fn example(package: &str, name: &str, args: &Args, workspace: &Workspace) -> Result<ExitCode> {
+    let example = ["build", "--release", "--package", package, "--example", name];
+    command::run(workspace.cargo().args(example))?;
+    let program = workspace.target_dir()?.join("release/examples").join(name);
     ended(Command::new(program).args(&args.options).current_dir(workspace.root()))
 }
 

@@ -33,6 +33,8 @@ enum Subject {
     Engine(EngineArgs),
     /// The queue plane with jobs that do nothing
     Queue(processes::Args),
+    /// Batching steps against one request after the other and against batching requests
+    Worker(processes::Args),
 }
 
 #[derive(clap::Args)]
@@ -64,6 +66,7 @@ struct EngineArgs {
 pub(crate) fn run(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
     match &args.subject {
         Subject::Engine(args) => engine(args, workspace).map(|()| ExitCode::SUCCESS),
+        Subject::Worker(args) => processes::example("retouch-worker", "bench_worker", args, workspace),
         Subject::Queue(args) => processes::run("retouch-bench-queue", args, workspace),
     }
 }
