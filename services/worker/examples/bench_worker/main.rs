@@ -80,7 +80,11 @@ fn run(args: &Args) -> Result<()> {
             rows.push(bench.measure(policy, load, &arrivals)?);
         }
     }
-    if args.json { report::json(alone, &rows) } else { report::table(alone, &rows) }
+    if args.json {
+        report::json(alone, &rows)
+    } else {
+        report::table(alone, &rows)
+    }
     Ok(())
 }
 
@@ -95,7 +99,8 @@ struct Bench {
 
 impl Bench {
     fn new(args: &Args, folder: &Path) -> Result<Self> {
-        let (Some(root), Some(name)) = (folder.parent(), folder.file_name().and_then(|name| name.to_str())) else {
+        let (Some(root), Some(name)) = (folder.parent(), folder.file_name().and_then(|name| name.to_str()))
+        else {
             bail!("{} is no folder of a model", folder.display());
         };
         let kind = if args.dtype == "bf16" { Kind::BFloat16 } else { Kind::Float };
@@ -116,9 +121,8 @@ impl Bench {
     fn server(&self, policy: Policy) -> Result<(Server, Thread, Arc<Busy>)> {
         let busy = Arc::new(Busy::default());
         let (root, device, kind, shared) = (self.root.clone(), self.device, self.kind, busy.clone());
-        let source = move || {
-            Box::new(TimedSource::new(ModelFolder::new(root, device, kind), shared)) as Box<_>
-        };
+        let source =
+            move || Box::new(TimedSource::new(ModelFolder::new(root, device, kind), shared)) as Box<_>;
         let (server, thread) = Server::start(policy, self.model.clone(), monotonic(), source)?;
         Ok((server, thread, busy))
     }

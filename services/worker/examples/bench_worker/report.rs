@@ -41,7 +41,8 @@ impl Row {
         busy: Duration,
     ) -> Self {
         let of = |interactive: bool| {
-            let mine = arrivals.iter().zip(served).filter(|(a, _)| (a.band == Band::Interactive) == interactive);
+            let mine =
+                arrivals.iter().zip(served).filter(|(a, _)| (a.band == Band::Interactive) == interactive);
             Times::of(&mine.map(|(_, served)| *served).collect::<Vec<_>>())
         };
         Self {

@@ -87,8 +87,10 @@ impl Server {
     ) -> Result<(Self, Thread)> {
         let most = match policy {
             Policy::Steps => {
-                let (batcher, thread) = Batcher::start(Options { orders: 4096, ..Options::default() }, now, source)?;
-                let thread = std::thread::spawn(move || thread.join().map_err(|_| anyhow!("the thread panicked")));
+                let (batcher, thread) =
+                    Batcher::start(Options { orders: 4096, ..Options::default() }, now, source)?;
+                let thread =
+                    std::thread::spawn(move || thread.join().map_err(|_| anyhow!("the thread panicked")));
                 return Ok((Self { way: Way::Steps(batcher), model }, Thread(thread)));
             }
             Policy::One => 1,
@@ -108,7 +110,8 @@ impl Server {
         let arrived = Instant::now();
         match &self.way {
             Way::Steps(batcher) => {
-                let order = Order { model: self.model.clone(), band, alone: false, gang: Gang::single(request) };
+                let order =
+                    Order { model: self.model.clone(), band, alone: false, gang: Gang::single(request) };
                 let mut running = batcher.submit(order).await?;
                 let served = running.served().await?;
                 if let End::Failed(error) = served.end {
