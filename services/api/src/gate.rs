@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use retouch_domain::Pool;
+use retouch_ports::jobs::pairs;
 
 use crate::app::App;
 use crate::problem::{Answer, Problem};
@@ -54,4 +55,10 @@ pub(crate) fn dispatch(app: &App, pool: &Pool) {
             tracing::warn!(error = &error as &dyn std::error::Error, "dispatch is left to the scheduler");
         }
     });
+}
+
+/// The same for jobs of a batch whose kind is not known: those of every pool that this API makes jobs for.
+pub(crate) fn dispatch_all(app: &App) {
+    let pools = [Some(app.options.pool.clone()), pairs::POOL.parse().ok()];
+    pools.into_iter().flatten().for_each(|pool| dispatch(app, &pool));
 }

@@ -1,5 +1,6 @@
 //! `retouch watch`: a batch until it is over.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -48,7 +49,11 @@ pub(super) async fn to_the_end(
             if let Some(folder) = output {
                 again += &format!(" -o {}", folder.display());
             }
-            eprintln!("the batch goes on; come back with `{again}`, or stop it with `retouch cancel {batch}`");
+            // Where nobody reads any more, the exit status still tells.
+            let _ = writeln!(
+                std::io::stderr(),
+                "the batch goes on; come back with `{again}`, or stop it with `retouch cancel {batch}`"
+            );
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };

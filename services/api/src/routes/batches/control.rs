@@ -102,7 +102,7 @@ pub(super) async fn retry_batch(
     let record = find(&app, tenant, batch).await?;
     let retried = app.store.retry_batch(tenant, batch).await;
     let retried = retried.map_err(|error| refused(error, record.state))?;
-    gate::dispatch(&app, &app.options.pool);
+    gate::dispatch_all(&app);
     Ok((StatusCode::ACCEPTED, axum::Json(RetryReceipt { retried })))
 }
 
@@ -151,7 +151,7 @@ pub(super) async fn resume_batch(
 ) -> Afterwards {
     must_be_open(&app, tenant, batch).await?;
     app.store.resume(tenant, batch).await?;
-    gate::dispatch(&app, &app.options.pool);
+    gate::dispatch_all(&app);
     afterwards(&app, tenant, batch).await
 }
 
@@ -180,7 +180,7 @@ pub(super) async fn move_batch(
 ) -> Afterwards {
     must_be_open(&app, tenant, batch).await?;
     app.store.move_to_band(tenant, batch, change.band.into()).await?;
-    gate::dispatch(&app, &app.options.pool);
+    gate::dispatch_all(&app);
     afterwards(&app, tenant, batch).await
 }
 

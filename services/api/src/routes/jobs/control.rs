@@ -58,6 +58,7 @@ pub(super) async fn retry_job(
         let detail = format!("only a failed, canceled or expired job is retried: it is {}", state.code());
         return Err(Problem::conflict("not_retryable", detail));
     }
-    gate::dispatch(&app, &app.options.pool);
-    Ok(axum::Json(find(&app, tenant, job).await?.into()))
+    let record = find(&app, tenant, job).await?;
+    gate::dispatch(&app, &record.spec.pool);
+    Ok(axum::Json(record.into()))
 }
