@@ -31,11 +31,11 @@ pub enum Policy {
 pub struct Served {
     /// From its arrival to the start of its first forward.
     pub start: Duration,
-    /// From its inputs being encoded to the start of its first forward.
+    /// From its inputs being encoded to the start of its first forward; nothing where whole requests are served.
     pub ready: Duration,
     /// From its arrival to its image.
     pub latency: Duration,
-    /// The longest forward that it took part in, on average over its own.
+    /// From the start of its first forward to the end of its last, divided by their number.
     pub step: Duration,
 }
 
@@ -146,12 +146,9 @@ fn serve_whole(engine: &mut dyn StepEngine, inbox: &mpsc::Receiver<Waiting>, mos
     let mut waiting: BTreeMap<(Band, u64), Waiting> = BTreeMap::new();
     let mut next = 0;
     loop {
-        if waiting.is_empty() {
-            let Ok(one) = inbox.recv() else { return Ok(()) };
-            waiting.insert((one.band, next), one);
-            next += 1;
-        }
-        for one in inbox.try_iter() {
+        let first = if waiting.is_empty() { Some(inbox.recv()) } else { None };
+        let Ok(first) = first.transpose() else { return Ok(()) };
+        for one in first.into_iter().chain(inbox.try_iter()) {
             waiting.insert((one.band, next), one);
             next += 1;
         }
